@@ -1,0 +1,163 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/zeebo/xxh3"
+)
+
+// A packWriter is a pack being written. It belongs to one lane until it is
+// sealed; only keys is looked at by other goroutines, see shard.
+type packWriter struct {
+	packKeys
+	number  int // its place in the writer's list, from 1
+	path    string
+	file    *os.File
+	trailer trailer
+	slots   uint32 // pages that have a slot
+	written uint32 // pages of them that are in the file
+	end     int64  // of the data
+	blocks  []block
+	sealed  bool
+	back    packReader // for readBack
+}
+
+// newPack makes the file. It must not exist: whoever finds it there uses a
+// generation number a second time.
+func newPack(s *Store, gen, pod, seq int, slots int) (*packWriter, error) {
+	name := packName(gen, pod, seq)
+	p := &packWriter{
+		packKeys: packKeys{info: FileInfo{Name: name}, keys: make([]byte, slots*keySize)},
+		path:     s.path(name),
+		trailer:  trailer{gen: gen, pod: pod, seq: seq},
+	}
+	var err error
+	p.file, err = os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return nil, remedy(err)
+	}
+	return p, nil
+}
+
+// writeRaw appends pages that have the next slots, as they are. Raw blocks that
+// touch become one, so that a reader can take any run of them in one read.
+func (p *packWriter) writeRaw(pages []byte) error {
+	if err := p.write(pages); err != nil {
+		return err
+	}
+	n := uint32(len(pages) / PageSize)
+	if last := len(p.blocks) - 1; last >= 0 && p.blocks[last].codec == None {
+		p.blocks[last].pages += n
+		p.blocks[last].stored += uint32(len(pages))
+	} else {
+		p.blocks = append(p.blocks, block{first: p.written, pages: n, off: p.end, stored: uint32(len(pages))})
+	}
+	p.end += int64(len(pages))
+	p.written += n
+	return nil
+}
+
+// writeBlock appends the pages of the next slots, compressed if that helps.
+func (p *packWriter) writeBlock(pages []byte, enc *encoder) error {
+	stored, codec := enc.encode(pages)
+	if codec == None {
+		return p.writeRaw(pages)
+	}
+	if err := p.write(stored); err != nil {
+		return err
+	}
+	n := uint32(len(pages) / PageSize)
+	p.blocks = append(p.blocks, block{
+		first: p.written, pages: n, off: p.end,
+		stored: uint32(len(stored)), codec: codec, sum: xxh3.Hash(stored),
+	})
+	p.end += int64(len(stored))
+	p.written += n
+	return nil
+}
+
+func (p *packWriter) write(data []byte) error {
+	if _, err := p.file.WriteAt(data, p.end); err != nil {
+		return remedy(err)
+	}
+	return nil
+}
+
+// seal writes what follows the data. The file is complete then, but durable
+// only after sync.
+func (p *packWriter) seal() error {
+	keys := p.keys[:int(p.slots)*keySize] // p.keys stays: other lanes are looking into it
+	blocks := encodeBlocks(p.blocks)
+	t := p.trailer
+	t.blocks, t.pages, t.data = uint32(len(p.blocks)), p.slots, p.end
+	tail := encodeTrailer(t)
+	t.sum = packSum(blocks, keys, tail)
+	copy(tail[trailerSum:], t.sum[:])
+	// What a reader will be told is read back before it is relied on.
+	if _, err := decodeBlocks(blocks, t.pages, t.data); err != nil {
+		return fmt.Errorf("seal %s: %w", p.info.Name, err)
+	}
+	off := p.end
+	for _, part := range [][]byte{blocks, keys, tail} {
+		if _, err := p.file.WriteAt(part, off); err != nil {
+			return remedy(err)
+		}
+		off += int64(len(part))
+	}
+	p.info = FileInfo{Name: p.info.Name, Size: off, Hash: t.sum, Pages: t.pages}
+	p.sealed = true
+	return nil
+}
+
+// discard removes the pack.
+func (p *packWriter) discard() error {
+	var err error
+	if p.file != nil {
+		err = p.file.Close()
+		p.file = nil
+	}
+	if e := os.Remove(p.path); err == nil && !errors.Is(e, fs.ErrNotExist) {
+		err = e
+	}
+	return err
+}
+
+// sync makes the pack durable and closes it.
+func (p *packWriter) sync() error {
+	if p.file == nil {
+		return nil
+	}
+	err := p.file.Sync()
+	if e := p.file.Close(); err == nil {
+		err = e
+	}
+	p.file = nil
+	if err != nil {
+		return remedy(err)
+	}
+	return nil
+}
+
+// readBack returns a page that has a slot here, for the comparison of bytes.
+// pending are the pages of the last slots, which are not in the file yet.
+func (p *packWriter) readBack(slot uint32, pending, dst []byte, cache *blockCache) error {
+	if slot >= p.written {
+		copy(dst, pending[(slot-p.written)*PageSize:][:PageSize])
+		return nil
+	}
+	b := p.blocks[findBlock(p.blocks, slot)]
+	if b.codec == None {
+		_, err := p.file.ReadAt(dst, b.off+int64(slot-b.first)*PageSize)
+		return err
+	}
+	p.back.info, p.back.file = p.info, p.file
+	raw, err := cache.get(&p.back, &b)
+	if err != nil {
+		return err
+	}
+	copy(dst, raw[(slot-b.first)*PageSize:][:PageSize])
+	return nil
+}
