@@ -1,0 +1,2 @@
+// Package probe finds out what this host and its kernel allow.
+package probe
