@@ -1,0 +1,135 @@
+package mem
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
+)
+
+// advice maps VmFlags of /proc/PID/smaps (proc(5)) to what madvise(2) is to be
+// told again.
+var advice = []struct {
+	flag string
+	call int
+}{
+	{"sr", unix.MADV_SEQUENTIAL},
+	{"rr", unix.MADV_RANDOM},
+	{"dc", unix.MADV_DONTFORK},
+	{"dd", unix.MADV_DONTDUMP},
+	{"mg", unix.MADV_MERGEABLE},
+	{"hg", unix.MADV_HUGEPAGE},
+	{"nh", unix.MADV_NOHUGEPAGE},
+	{"wf", unix.MADV_WIPEONFORK},
+}
+
+// Kernel reports whether a mapping is the kernel's own: it has no content to
+// save.
+func Kernel(name string) bool {
+	switch name {
+	case "[vdso]", "[vvar]", "[vvar_vclock]", "[vsyscall]":
+		return true
+	}
+	return false
+}
+
+// UnsupportedError says that a mapping cannot be checkpointed.
+type UnsupportedError struct {
+	PID  int // in the pod
+	Name string
+	Hint string
+}
+
+func (e *UnsupportedError) Error() string {
+	return fmt.Sprintf("process %d: its mapping of %s cannot be checkpointed; %s", e.PID, e.Name, e.Hint)
+}
+
+// Capture describes the mappings of a stopped process. Shared memory objects go
+// to set, mapped files to files.
+func Capture(pid, podPID int, vmas []procfs.VMA, set *SharedSet, files *FileSet) ([]image.Mapping, error) {
+	out := make([]image.Mapping, 0, len(vmas))
+	for i := range vmas {
+		v := &vmas[i]
+		if v.Name == "[vsyscall]" {
+			continue // every process has it, at the same place
+		}
+		m := image.Mapping{Start: v.Start, End: v.End, Name: v.Name, Shared: v.Shared, Prot: prot(v)}
+		if Kernel(v.Name) {
+			out = append(out, m)
+			continue
+		}
+		if hint := refuse(v); hint != "" {
+			return nil, &UnsupportedError{podPID, v.Name, hint}
+		}
+		m.GrowsDown, m.NoReserve, m.Locked = v.Has("gd"), v.Has("nr"), v.Has("lo")
+		m.ReadOnly = v.Shared && !v.Has("mw")
+		for _, a := range advice {
+			if v.Has(a.flag) {
+				m.Advice = append(m.Advice, a.call)
+			}
+		}
+		if err := backing(pid, podPID, v, &m, set, files); err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// backing finds out what is behind a mapping.
+func backing(pid, podPID int, v *procfs.VMA, m *image.Mapping, set *SharedSet, files *FileSet) error {
+	if !strings.HasPrefix(v.Name, "/") {
+		return nil // anonymous, private: [heap], [stack], [anon:...]
+	}
+	m.Offset = v.Offset
+	if id, ok := set.Mapping(pid, v); ok {
+		m.SharedID = id
+		return nil
+	}
+	f, err := files.Mapped(v)
+	if err != nil {
+		return fmt.Errorf("process %d: %w", podPID, err)
+	}
+	if f.Deleted && v.Shared {
+		return &UnsupportedError{
+			podPID, v.Name + " (deleted)",
+			"put the file on a memory file system (/dev/shm, $TMPDIR), which is checkpointed whole",
+		}
+	}
+	m.File = f
+	return nil
+}
+
+func prot(v *procfs.VMA) (p int) {
+	if v.Read {
+		p |= unix.PROT_READ
+	}
+	if v.Write {
+		p |= unix.PROT_WRITE
+	}
+	if v.Exec {
+		p |= unix.PROT_EXEC
+	}
+	return p
+}
+
+// refuse names the remedy for a mapping that is none of memory and files, or
+// "".
+func refuse(v *procfs.VMA) string {
+	switch {
+	case v.Has("ht"):
+		return "its huge pages (hugetlbfs) are not supported: run the job without them (UCX_POSIX_HUGETLB_MODE=n UCX_SYSV_HUGETLB_MODE=n under MPICH)"
+	case strings.HasPrefix(v.Name, "/dev/infiniband"), strings.HasPrefix(v.Name, "/dev/hfi"):
+		return "run the job over TCP: --mca btl self,vader,tcp (Open MPI) or UCX_TLS=self,tcp,sm (MPICH)"
+	case strings.HasPrefix(v.Name, "anon_inode:[io_uring]"), strings.HasPrefix(v.Name, "/[io_uring]"):
+		return "io_uring is not supported: let the program use another method of input and output"
+	case v.Has("io"), v.Has("pf"):
+		return "it is a device's memory: run the job without the device"
+	case strings.HasPrefix(v.Name, "/[aio]"), v.Name == "[uprobes]", strings.HasPrefix(v.Name, "socket:"):
+		return "memory that the kernel shares with the process for this is not supported"
+	}
+	return ""
+}

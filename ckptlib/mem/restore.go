@@ -1,0 +1,181 @@
+package mem
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
+	"github.com/gompirun/gompirun/ckptlib/pod"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
+)
+
+// A Source opens what mappings are of. The descriptors are the caller's.
+type Source interface {
+	// File opens a mapped file, or a copy of it, with the given open flags.
+	File(f *image.MappedFile, flags int) (int, error)
+	// Shared opens a shared memory object that is not System V's.
+	Shared(id image.SharedID, flags int) (int, error)
+	// ShmID is the System V id of a shared memory object and its size in bytes, ok
+	// false if it is none.
+	ShmID(id image.SharedID) (shmid int, size uint64, ok bool)
+	// Exe opens the process's program.
+	Exe(path string) (int, error)
+}
+
+// Rebuild gives a stub the address space of the image, without the content of
+// private pages (Fill). The stub keeps one mapping more, its scratch memory,
+// which proc's Finish takes away.
+//
+// Preconditions: r is entered in a fresh copy of the pod's init, whose mappings
+// are vmas.
+func Rebuild(p *pod.Pod, r *tracer.Remote, vmas []procfs.VMA, im *image.Process, src Source) error {
+	scratch, err := moveScratch(r, vmas, im)
+	if err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
+	if err := clearOut(r, vmas); err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
+	if err := moveVDSO(r, vmas, im, scratch); err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
+	if err := mapAll(p, r, im, src); err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
+	if err := setMM(p, r, im, src); err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
+	return nil
+}
+
+// hole finds room of a size, aligned to pages, that neither the stub's nor the
+// image's mappings touch.
+func hole(size uint64, vmas []procfs.VMA, im *image.Process) (uint64, error) {
+	type span struct{ start, end uint64 }
+	var used []span
+	for _, v := range vmas {
+		used = append(used, span{v.Start, v.End})
+	}
+	for _, m := range im.Mappings {
+		used = append(used, span{m.Start, m.End})
+	}
+	slices.SortFunc(used, func(a, b span) int {
+		if a.start < b.start {
+			return -1
+		}
+		return 1
+	})
+	at := uint64(0x10000) // vm.mmap_min_addr
+	const top = 0x7fff00000000
+	for _, s := range used {
+		// The distance keeps a stack that grows down from the hole.
+		const guard = 1 << 21
+		if s.start > at && s.start-at >= size+2*guard && at+guard+size < top {
+			return at + guard, nil
+		}
+		at = max(at, s.end)
+	}
+	return 0, errors.New("the address space has no room for the restart's own 64 KiB")
+}
+
+// moveScratch maps scratch memory where the image has nothing.
+func moveScratch(r *tracer.Remote, vmas []procfs.VMA, im *image.Process) (uint64, error) {
+	// Room for the vdso as well, which may have to step aside.
+	at, err := hole(tracer.ScratchSize+vdsoRoom, vmas, im)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := r.Syscall(unix.SYS_MMAP, at, tracer.ScratchSize, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); err != nil {
+		return 0, fmt.Errorf("map scratch memory: %w", err)
+	}
+	r.UseScratch(tracer.Addr(at))
+	return at, nil
+}
+
+// clearOut unmaps the stub. Only the kernel's own mappings stay, in which the
+// system calls are made.
+func clearOut(r *tracer.Remote, vmas []procfs.VMA) error {
+	for _, v := range vmas {
+		if Kernel(v.Name) {
+			continue
+		}
+		if _, err := r.Syscall(unix.SYS_MUNMAP, v.Start, v.End-v.Start); err != nil {
+			return fmt.Errorf("unmap the stub's %#x: %w", v.Start, err)
+		}
+	}
+	return nil
+}
+
+// vdsoRoom is more than the kernel's own mappings take, in bytes.
+const vdsoRoom = 1 << 20
+
+// moveVDSO moves vvar, vvar_vclock and vdso to where the program found them at
+// its start: glibc keeps pointers into them. A move that would overlap itself
+// takes a step aside.
+func moveVDSO(r *tracer.Remote, vmas []procfs.VMA, im *image.Process, scratch uint64) error {
+	var from []procfs.VMA
+	var to []image.Mapping
+	for _, v := range vmas {
+		if Kernel(v.Name) && v.Name != "[vsyscall]" {
+			from = append(from, v)
+		}
+	}
+	for _, m := range im.Mappings {
+		if Kernel(m.Name) {
+			to = append(to, m)
+		}
+	}
+	if err := sameVDSO(from, to); err != nil {
+		return err
+	}
+	if len(from) == 0 || from[0].Start == to[0].Start {
+		return nil
+	}
+	first, last := from[0].Start, from[len(from)-1].End
+	aside := scratch + tracer.ScratchSize
+	if to[0].Start < last && first < to[len(to)-1].End {
+		for i := range from {
+			if err := moveOne(r, &from[i], aside+from[i].Start-first); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range from {
+		if err := moveOne(r, &from[i], to[i].Start); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameVDSO checks that this kernel's mappings have the image's layout.
+func sameVDSO(from []procfs.VMA, to []image.Mapping) error {
+	same := len(from) == len(to)
+	for i := range from {
+		same = same && from[i].Name == to[i].Name && from[i].End-from[i].Start == to[i].End-to[i].Start &&
+			from[i].Start-from[0].Start == to[i].Start-to[0].Start
+	}
+	if !same {
+		return errors.New("this host's kernel lays out its vdso otherwise than the checkpoint's: restart on a host with the same kernel")
+	}
+	return nil
+}
+
+// moveOne moves one mapping. The thread executes in the vdso itself; it never
+// returns to the instruction after the call, so that the call may move it.
+func moveOne(r *tracer.Remote, v *procfs.VMA, to uint64) error {
+	size := v.End - v.Start
+	if _, err := r.Syscall(unix.SYS_MREMAP, v.Start, size, size, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, to); err != nil {
+		return fmt.Errorf("move %s to %#x: %w", v.Name, to, err)
+	}
+	v.Start, v.End = to, to+size
+	if v.Name == "[vdso]" {
+		return r.MoveGadget(tracer.Addr(to))
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+package proc
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/pod"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
+)
+
+// captureCreds notes the credentials.
+func captureCreds(r *tracer.Remote, t *Task, p *image.Process) error {
+	s := &t.Status
+	p.Creds = image.Creds{
+		UIDs: s.UIDs, GIDs: s.GIDs, Groups: s.Groups,
+		Inherited: s.CapInh, Permitted: s.CapPrm, Effective: s.CapEff, Bounding: s.CapBnd, Ambient: s.CapAmb,
+		NoNewPrivs: s.NoNewPrivs,
+	}
+	bits, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS)
+	p.Creds.SecureBits = int(bits)
+	return err
+}
+
+// restoreCreds gives up what a stub's thread has more than the process had.
+// For an ordinary user that is all: his pod knows one user and one group. It
+// comes after everything that needs a capability. Credentials are a thread's:
+// each gives up its own.
+func restoreCreds(r *tracer.Remote, p *image.Process) error {
+	c := &p.Creds
+	if os.Geteuid() == 0 {
+		if err := restoreIDs(r, c); err != nil {
+			return err
+		}
+	}
+	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("drop the stub's capabilities: %w", err)
+	}
+	if err := pod.SetCapabilities(r, c.Effective, c.Permitted, c.Inherited); err != nil {
+		return err
+	}
+	for n := range 64 {
+		if c.Ambient&(1<<n) == 0 {
+			continue
+		}
+		if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uint64(n), 0, 0); err != nil {
+			return fmt.Errorf("raise ambient capability %d: %w", n, err)
+		}
+	}
+	if c.NoNewPrivs {
+		if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("set no_new_privs: %w", err)
+		}
+	}
+	return nil
+}
+
+// restoreIDs sets users and groups of a pod of root's, where capabilities are
+// kept over the change, and drops from the bounding set what the job had
+// dropped.
+func restoreIDs(r *tracer.Remote, c *image.Creds) error {
+	have, err := readStatus(r.TID, r.TID)
+	if err != nil {
+		return err
+	}
+	for n := range 64 {
+		if (have.CapBnd&^c.Bounding)&(1<<n) == 0 {
+			continue
+		}
+		if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uint64(n)); err != nil {
+			return fmt.Errorf("drop capability %d from the bounding set: %w", n, err)
+		}
+	}
+	list := make([]byte, 0, 4*len(c.Groups))
+	for _, g := range c.Groups {
+		list = append(list, byte(g), byte(g>>8), byte(g>>16), byte(g>>24))
+	}
+	addr, err := r.Put(0, list)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Syscall(unix.SYS_SETGROUPS, uint64(len(c.Groups)), addr); err != nil {
+		return fmt.Errorf("setgroups: %w", err)
+	}
+	if c.UIDs == [4]int{} && c.GIDs == [4]int{} {
+		return nil
+	}
+	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 1); err != nil {
+		return err
+	}
+	if _, err := r.Syscall(unix.SYS_SETRESGID, uint64(c.GIDs[0]), uint64(c.GIDs[1]), uint64(c.GIDs[2])); err != nil {
+		return fmt.Errorf("setresgid: %w", err)
+	}
+	if _, err := r.Syscall(unix.SYS_SETRESUID, uint64(c.UIDs[0]), uint64(c.UIDs[1]), uint64(c.UIDs[2])); err != nil {
+		return fmt.Errorf("setresuid: %w", err)
+	}
+	_, err = r.Syscall(unix.SYS_PRCTL, unix.PR_SET_KEEPCAPS, 0)
+	return err
+}
+
+const archGetXCompPerm, archReqXCompPerm, xfeatureTileData = 0x1022, 0x1023, 18
+
+// capturePrctl notes the state of prctl(2) and its kin for the process.
+func capturePrctl(r *tracer.Remote, t *Task, p *image.Process) error {
+	n := t.dumpable
+	if !t.hidden {
+		var err error
+		if n, err = r.Syscall(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE); err != nil {
+			return err
+		}
+	}
+	p.Prctl.Dumpable = int(n)
+	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, uint64(r.Scratch())); err != nil {
+		return err
+	}
+	var b [4]byte
+	if err := r.Get(0, b[:]); err != nil {
+		return err
+	}
+	p.Prctl.Subreaper = b[0] != 0
+	n, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_THP_DISABLE)
+	if err != nil {
+		return err
+	}
+	p.Prctl.THPDisable = n != 0
+	// Kernels before 5.16 and processors without AMX do not know the call.
+	if _, err := r.Syscall(unix.SYS_ARCH_PRCTL, archGetXCompPerm, uint64(r.Scratch())); err == nil {
+		w, err := getWords(r, 1)
+		if err != nil {
+			return err
+		}
+		p.Prctl.XCompPerm = uint64(w[0])
+	}
+	if p.Prctl.Personality, err = number(t.PID, "personality", 16); err != nil {
+		return err
+	}
+	oom, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", t.PID))
+	if err != nil {
+		return err
+	}
+	p.Prctl.OOMScoreAdj, err = strconv.Atoi(strings.TrimSpace(string(oom)))
+	return err
+}
+
+func number(pid int, file string, base int) (uint64, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseUint(strings.TrimSpace(string(b)), base, 64)
+}
+
+// restorePrctl sets it, but for restoreDumpable.
+func restorePrctl(r *tracer.Remote, p *image.Process) error {
+	s := &p.Prctl
+	if s.XCompPerm&(1<<xfeatureTileData) != 0 {
+		if _, err := r.Syscall(unix.SYS_ARCH_PRCTL, archReqXCompPerm, xfeatureTileData); err != nil {
+			return fmt.Errorf("ask for AMX tiles, which the process uses: %w", err)
+		}
+	}
+	for _, c := range []struct {
+		set  bool
+		call []uint64
+	}{
+		{s.Subreaper, []uint64{unix.PR_SET_CHILD_SUBREAPER, 1}},
+		{s.THPDisable, []uint64{unix.PR_SET_THP_DISABLE, 1, 0, 0, 0}},
+	} {
+		if !c.set {
+			continue
+		}
+		if _, err := r.Syscall(unix.SYS_PRCTL, c.call...); err != nil {
+			return fmt.Errorf("prctl %d: %w", c.call[0], err)
+		}
+	}
+	if s.Personality != 0 {
+		if _, err := r.Syscall(unix.SYS_PERSONALITY, s.Personality); err != nil {
+			return fmt.Errorf("personality: %w", err)
+		}
+	}
+	return nil
+}
+
+// restoreDumpable comes after the credentials: a change of user clears it.
+func restoreDumpable(r *tracer.Remote, p *image.Process) error {
+	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, settable(uint64(p.Prctl.Dumpable))); err != nil {
+		return fmt.Errorf("prctl PR_SET_DUMPABLE: %w", err)
+	}
+	return nil
+}
+
+// restoreOOM sets how readily the kernel kills the process when memory is
+// short; only root may make it less than this host's agent has.
+func restoreOOM(pid int, p *image.Process) {
+	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	_, _ = fmt.Fprint(f, p.Prctl.OOMScoreAdj) // EACCES: it was started with more rights
+	_ = f.Close()
+}

@@ -1,0 +1,148 @@
+package proc
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/pod"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
+)
+
+// Restore makes a stub whose memory is restored into the process, up to the
+// point where only Finish is left: threads, dispositions, limits, names.
+func (t *Tree) Restore(s *Stub) error {
+	p, r := s.Image, s.Remote
+	if err := restoreFS(r, p); err != nil {
+		return err
+	}
+	if err := restoreActions(r, p); err != nil {
+		return err
+	}
+	if err := restorePrctl(r, p); err != nil {
+		return err
+	}
+	s.TIDs, s.threads = []int{s.PID}, []*tracer.Remote{r}
+	const shared = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
+	for _, th := range p.Threads[1:] {
+		tid, err := pod.Clone(t.tr, r, pod.CloneArgs{Flags: shared, PID: th.TID})
+		if err != nil {
+			return err
+		}
+		tr, err := t.tr.EnterBare(tid, t.vdsoOf(p))
+		if err != nil {
+			return err
+		}
+		tr.UseScratch(r.Scratch())
+		s.TIDs, s.threads = append(s.TIDs, tid), append(s.threads, tr)
+	}
+	for i, th := range s.threads {
+		if err := restoreThread(th, &p.Threads[i]); err != nil {
+			return err
+		}
+	}
+	if err := makeTimers(r, p); err != nil {
+		return err
+	}
+	restoreOOM(s.PID, p)
+	return restoreLimits(s.PID, p)
+}
+
+// vdsoOf is where a restored process has its vdso.
+func (t *Tree) vdsoOf(p *image.Process) tracer.Addr {
+	for _, m := range p.Mappings {
+		if m.Name == "[vdso]" {
+			return tracer.Addr(m.Start)
+		}
+	}
+	return t.vdso
+}
+
+// restoreFS changes to the working directory, which must be there.
+func restoreFS(r *tracer.Remote, p *image.Process) error {
+	dir, err := r.Put(0, append([]byte(p.FS.Cwd), 0))
+	if err != nil {
+		return err
+	}
+	if _, err := r.Syscall(unix.SYS_CHDIR, dir); err != nil {
+		return fmt.Errorf("change to the working directory %s: %w\n  make it on this host", p.FS.Cwd, err)
+	}
+	_, err = r.Syscall(unix.SYS_UMASK, uint64(p.FS.Umask))
+	return err
+}
+
+// restoreLimits sets resource limits. A hard limit that this user may not raise
+// stays what it is on this host.
+func restoreLimits(pid int, p *image.Process) error {
+	for i, l := range p.Limits {
+		want := unix.Rlimit{Cur: l.Cur, Max: l.Max}
+		if unix.Prlimit(pid, i, &want, nil) == nil {
+			continue
+		}
+		var have unix.Rlimit
+		if err := unix.Prlimit(pid, i, nil, &have); err != nil {
+			return fmt.Errorf("prlimit of process %d: %w", p.PID, err)
+		}
+		want = unix.Rlimit{Cur: min(l.Cur, have.Max), Max: min(l.Max, have.Max)}
+		if err := unix.Prlimit(pid, i, &want, nil); err != nil {
+			return fmt.Errorf("set limit %d of process %d: %w", i, p.PID, err)
+		}
+	}
+	return nil
+}
+
+// Finish gives a process its credentials, pending signals and timers, takes
+// the scratch memory away and sets the registers. The process is what it was,
+// and stopped; Release lets it run.
+//
+// Preconditions: Restore and everything else that needs a Remote in it is done.
+func (t *Tree) Finish(s *Stub) error {
+	p, r := s.Image, s.Remote
+	if p.Zombie != nil {
+		return nil
+	}
+	for _, th := range s.threads {
+		if err := restoreCreds(th, p); err != nil {
+			return err
+		}
+	}
+	if err := restoreDumpable(r, p); err != nil {
+		return err
+	}
+	for i, th := range s.threads {
+		if err := queueThread(th, p.PID, &p.Threads[i]); err != nil {
+			return err
+		}
+	}
+	if err := queueProcess(r, p); err != nil {
+		return err
+	}
+	if err := armTimers(r, p); err != nil {
+		return err
+	}
+	if _, err := r.Syscall(unix.SYS_MUNMAP, uint64(r.Scratch()), tracer.ScratchSize); err != nil {
+		return fmt.Errorf("unmap the scratch memory: %w", err)
+	}
+	for i, tid := range s.TIDs {
+		if err := finishThread(t.tr, tid, &p.Threads[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Release lets a finished process run. A process that the job had stopped
+// stays stopped.
+func (t *Tree) Release(s *Stub) error {
+	if s.Image.Zombie != nil {
+		return nil
+	}
+	// The last thread first: the leader's children learn nothing of the others.
+	for i := len(s.TIDs) - 1; i >= 0; i-- {
+		if err := t.tr.Detach(s.TIDs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
