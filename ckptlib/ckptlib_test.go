@@ -1,0 +1,214 @@
+package ckptlib_test
+
+import (
+	"bufio"
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gompirun/gompirun/ckptlib"
+	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/pod"
+	"github.com/gompirun/gompirun/ckptlib/store"
+)
+
+func TestMain(m *testing.M) {
+	pod.MaybeInit()
+	os.Exit(m.Run())
+}
+
+// job is one pod with one program, whose questions and answers go over pipes.
+type job struct {
+	t     *testing.T
+	pod   *ckptlib.Pod
+	store *store.Store
+	gen   int
+	in    *os.File
+	out   *bufio.Reader
+	pipes [3]*os.File
+	warn  []string
+}
+
+func config(j *job) ckptlib.Config {
+	lo := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	return ckptlib.Config{
+		HostName: "victimhost", Virtual: lo, Real: lo, FilePolicy: "truncate",
+		Warn: func(s string) { j.warn = append(j.warn, s); j.t.Log(s) },
+	}
+}
+
+// pipesFor makes the pipes of a program's standard streams.
+func (j *job) pipesFor() {
+	j.t.Helper()
+	inR, inW, err := os.Pipe()
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	outR, outW, err := os.Pipe()
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	j.in, j.out, j.pipes = inW, bufio.NewReader(outR), [3]*os.File{inR, outW, os.Stderr}
+	j.t.Cleanup(func() { inW.Close(); outR.Close(); inR.Close(); outW.Close() })
+}
+
+func launch(t *testing.T, argv ...string) *job {
+	t.Helper()
+	j := &job{t: t}
+	var err error
+	if j.pod, err = ckptlib.Launch(config(j)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.pod.Kill() })
+	j.pipesFor()
+	path, err := exec.LookPath(argv[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := j.pod.Spawn(ckptlib.Command{
+		Stream: "main", Path: path, Args: argv, Env: append(os.Environ(), "TMPDIR="+pod.TmpDir), Dir: "/",
+		Stdin: j.pipes[0], Stdout: j.pipes[1], Stderr: j.pipes[2],
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if j.store, err = store.Create(filepath.Join(t.TempDir(), "ckpt")); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.store.WriteJob([]byte(`{}`)); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// line reads one line of the program's output.
+func (j *job) line() string {
+	j.t.Helper()
+	got := make(chan string, 1)
+	go func() {
+		s, _ := j.out.ReadString('\n')
+		got <- strings.TrimSuffix(s, "\n")
+	}()
+	select {
+	case s := <-got:
+		return s
+	case <-time.After(20 * time.Second):
+		j.t.Fatal("no answer from the program in 20 s")
+		return ""
+	}
+}
+
+func (j *job) ask(q string) string {
+	j.t.Helper()
+	if _, err := j.in.WriteString(q + "\n"); err != nil {
+		j.t.Fatal(err)
+	}
+	return j.line()
+}
+
+// checkpoint makes a generation of the one pod.
+func (j *job) checkpoint() {
+	j.t.Helper()
+	gen, err := j.store.Begin()
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	start := time.Now()
+	c, err := j.pod.Suspend()
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	fail := func(err error) {
+		j.t.Helper()
+		if err != nil {
+			if e := c.Abort(); e != nil {
+				j.t.Error(e)
+			}
+			j.t.Fatal(err)
+		}
+	}
+	suspended := time.Since(start)
+	ends, err := c.Ends()
+	fail(err)
+	elected := time.Since(start)
+	pairs, _ := conn.Match(ends)
+	c.SetPairs(pairs)
+	for {
+		stuck, pending, err := c.Drain()
+		fail(err)
+		if pending == 0 {
+			break
+		}
+		for _, id := range stuck {
+			fail(c.ReadQueues([]conn.ID{id.Peer()}))
+		}
+	}
+	drained := c.Drained()
+	drainedAt := time.Since(start)
+	fail(c.Write(j.store, gen, ckptlib.WriteOptions{Compress: "none"}))
+	fail(c.Refill(context.Background(), drained))
+	fail(c.Resume())
+	pause := time.Since(start)
+	r, err := c.Finish()
+	fail(err)
+	_, err = j.store.Commit(gen, store.Manifest{Files: r.Files})
+	fail(err)
+	j.gen = gen
+	j.t.Logf("generation %d: paused %v (suspend %v, elect %v, drain %v), %d processes, %d bytes, %d written, warnings %q", gen, pause, suspended, elected-suspended, drainedAt-elected, r.Processes, r.BytesLogical, r.BytesWritten, r.Warnings)
+}
+
+// restart kills the pod and makes it anew from the newest generation.
+func (j *job) restart() {
+	j.t.Helper()
+	j.pod.Kill()
+	j.pipesFor()
+	g, err := j.store.Load(j.gen)
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	start := time.Now()
+	r, err := ckptlib.Restore(config(j), j.store, g, map[string][3]*os.File{"main": j.pipes})
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	fail := func(err error) {
+		j.t.Helper()
+		if err != nil {
+			r.Abort()
+			j.t.Fatal(err)
+		}
+	}
+	peers := map[conn.ID]netip.AddrPort{}
+	for _, c := range r.Conns() {
+		peers[c.ID] = r.Address(c.Family)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	fail(r.Connect(ctx, peers, [32]byte{1}))
+	fail(r.Refill(ctx))
+	p, err := r.Resume()
+	fail(err)
+	j.pod = p
+	j.t.Cleanup(func() { p.Kill() })
+	j.t.Logf("restarted after %v", time.Since(start))
+}
+
+func TestShellGoesOnAfterARestart(t *testing.T) {
+	j := launch(t, "sh", "-c", `n=0; while read x; do n=$((n+1)); echo "$n $x $$"; done`)
+	if got := j.ask("a"); !strings.HasPrefix(got, "1 a ") {
+		t.Fatalf("before the checkpoint the shell said %q", got)
+	}
+	j.checkpoint()
+	first := j.ask("b")
+	if !strings.HasPrefix(first, "2 b ") {
+		t.Fatalf("after the checkpoint the shell said %q", first)
+	}
+	j.restart()
+	if got := j.ask("b"); got != first {
+		t.Fatalf("after the restart the shell said %q, want %q", got, first)
+	}
+}

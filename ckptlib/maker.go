@@ -1,0 +1,204 @@
+package ckptlib
+
+import (
+	"fmt"
+
+	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/kobj"
+	"github.com/gompirun/gompirun/ckptlib/proc"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
+)
+
+// newMaker says what kinds of kernel objects may ask of this restart.
+func (r *Restart) newMaker() *kobj.Maker {
+	return &kobj.Maker{
+		Pod:    r.im,
+		Root:   r.src.root,
+		Blob:   r.blob,
+		Shared: r.src.Shared,
+		File: func(id image.FileID) (int, error) {
+			fd, ok := r.files[id]
+			if !ok {
+				return -1, fmt.Errorf("file %d is not restored", id)
+			}
+			return fd, nil
+		},
+		Stdio:      r.stdio,
+		PIDOf:      r.pidOf,
+		Syscall:    r.syscall,
+		Conn:       r.takeConn,
+		Bound:      r.table.Bound,
+		RealAddr:   r.table.RealAddr,
+		FilePolicy: r.c.FilePolicy,
+		Warn:       r.c.warn,
+	}
+}
+
+func (r *Restart) stdio(stream string, role int) (int, error) {
+	s, ok := r.streams[stream]
+	if !ok || role < 0 || role > 2 {
+		return -1, fmt.Errorf("the launcher knows no program %q", stream)
+	}
+	return int(s[role].Fd()), nil
+}
+
+func (r *Restart) stub(pid int) (*proc.Stub, error) {
+	for _, s := range r.tree.Stubs {
+		if s.Image.PID == pid && s.Image.Zombie == nil {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("process %d is not in the image", pid)
+}
+
+func (r *Restart) pidOf(pid int) (int, error) {
+	s, err := r.stub(pid)
+	if err != nil {
+		return 0, err
+	}
+	return s.PID, nil
+}
+
+// syscall makes a system call in a process that is being restored. Byte slices
+// are put into its scratch memory one after another.
+func (r *Restart) syscall(pid int, nr uintptr, args ...any) (result uint64, err error) {
+	s, err := r.stub(pid)
+	if err != nil {
+		return 0, err
+	}
+	err = r.pod.Tracer.Do(func(tracer.Tracing) error {
+		words := make([]uint64, len(args))
+		at := 0
+		for i, a := range args {
+			switch v := a.(type) {
+			case []byte:
+				if words[i], err = s.Remote.Put(at, v); err != nil {
+					return err
+				}
+				at += (len(v) + 15) / 16 * 16
+			case int:
+				words[i] = uint64(v)
+			case uint64:
+				words[i] = v
+			case uintptr:
+				words[i] = uint64(v)
+			case uint32:
+				words[i] = uint64(v)
+			default:
+				return fmt.Errorf("system call %d: argument %d is a %T", nr, i, a)
+			}
+		}
+		if result, err = s.Remote.Syscall(uint64(nr), words...); err != nil {
+			return err
+		}
+		// What the call wrote comes back.
+		at = 0
+		for _, a := range args {
+			if v, ok := a.([]byte); ok {
+				if err := s.Remote.Get(at, v); err != nil {
+					return err
+				}
+				at += (len(v) + 15) / 16 * 16
+			}
+		}
+		return nil
+	})
+	return result, err
+}
+
+// takeConn gives a socket that Connect made to the description it becomes, and
+// tells the translator by which names its program knows it.
+func (r *Restart) takeConn(name string, dialer bool) (int, error) {
+	id := conn.ID{Name: name, Dialer: dialer}
+	fd, ok := r.conns[id]
+	if !ok {
+		return -1, fmt.Errorf("connection %s was not made", id)
+	}
+	for i := range r.im.Files {
+		in := r.im.Files[i].Inet
+		if in != nil && in.Conn == name && in.Dialer == dialer {
+			if err := r.table.Record(fd, in.Local, in.Remote); err != nil {
+				return -1, err
+			}
+		}
+	}
+	delete(r.conns, id)
+	return fd, nil
+}
+
+// Resume lets the pod run: it is what it was. The Restart is done with.
+func (r *Restart) Resume() (*Pod, error) {
+	if err := r.complete(); err != nil {
+		return nil, err
+	}
+	p := newPod(r.c, r.pod)
+	p.table, p.notifier, p.stop, p.clock = r.table, r.notify, r.stop, r.clock
+	for stream, files := range r.streams {
+		if err := p.noteStdio(stream, files); err != nil {
+			return nil, err
+		}
+	}
+	p.restoredPrograms(r.im)
+	err := r.pod.Tracer.Do(func(tracer.Tracing) error {
+		for _, s := range r.tree.Stubs {
+			if err := r.tree.Release(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.release()
+	r.pod = nil // the Pod's
+	return p, nil
+}
+
+// complete does all that is left while everything is stopped.
+func (r *Restart) complete() error {
+	err := r.pod.Tracer.Do(func(tracer.Tracing) error {
+		for _, s := range r.tree.Stubs {
+			if s.Image.Zombie == nil {
+				if err := r.tree.Restore(s); err != nil {
+					return fmt.Errorf("process %d: %w", s.Image.PID, err)
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.src.finish(r.im.Shared, r.im.Tree); err != nil {
+		return err
+	}
+	if err := finishTree(r.pod.Root(), r.im.Tree); err != nil {
+		return err
+	}
+	return r.pod.With(func(_ tracer.Tracing, init *tracer.Remote) error {
+		if err := finishSysV(init, &r.im.SysV, r.attached); err != nil {
+			return err
+		}
+		if err := r.tree.Bury(); err != nil {
+			return err
+		}
+		for _, s := range r.tree.Stubs {
+			if err := r.tree.Finish(s); err != nil {
+				return fmt.Errorf("process %d: %w", s.Image.PID, err)
+			}
+		}
+		return nil
+	})
+}
+
+// restoredPrograms notes which processes are the programs that Spawn started:
+// the init's children that have a standard stream.
+func (p *Pod) restoredPrograms(im *image.Pod) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, q := range im.Programs {
+		p.streams[q.PID] = q.Stream
+	}
+}

@@ -1,0 +1,284 @@
+package ckptlib
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
+	"github.com/gompirun/gompirun/ckptlib/kobj"
+	"github.com/gompirun/gompirun/ckptlib/mem"
+	"github.com/gompirun/gompirun/ckptlib/names"
+	"github.com/gompirun/gompirun/ckptlib/pod"
+	"github.com/gompirun/gompirun/ckptlib/proc"
+	"github.com/gompirun/gompirun/ckptlib/store"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
+)
+
+// A Restart is a pod that is being rebuilt. The methods are the phases, called
+// in their order; after an error only Abort makes sense, and nothing is left.
+type Restart struct {
+	c       Config
+	im      *image.Pod
+	pod     *pod.Pod
+	table   *names.Table
+	notify  *names.Notifier
+	stop    context.CancelFunc
+	clock   [2]int64
+	streams map[string][3]*os.File
+
+	pages  *store.PageTable
+	reader *store.Reader
+
+	tree     *proc.Tree
+	src      *backing
+	attached map[image.SharedID]uint64
+	maker    *kobj.Maker
+	files    map[image.FileID]int
+	joiner   *conn.Joiner
+	conns    map[conn.ID]int
+}
+
+// LoadImage reads a pod's image and page table.
+func LoadImage(g *store.Generation, id int) (*image.Pod, *store.PageTable, error) {
+	b, err := g.ReadImage(id, "json")
+	if err != nil {
+		return nil, nil, err
+	}
+	im, err := image.Decode(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	pt, err := g.PageTable(id)
+	return im, pt, err
+}
+
+// Restore is the phase Rebuild: it makes the pod, its memory and its processes
+// anew, all stopped, but for what needs the other pods. streams are the ends of
+// pipes that a program's standard input, output and error will be, by the names
+// that Spawn was given; they stay the caller's.
+func Restore(c Config, st *store.Store, g *store.Generation, streams map[string][3]*os.File) (_ *Restart, err error) {
+	r := &Restart{c: c, streams: streams, stop: func() {}, files: map[image.FileID]int{}}
+	defer func() {
+		if err != nil {
+			r.Abort()
+		}
+	}()
+	if r.im, r.pages, err = LoadImage(g, c.ID); err != nil {
+		return nil, err
+	}
+	if r.reader, err = st.NewReader(r.pages); err != nil {
+		return nil, err
+	}
+	if err := r.makePod(); err != nil {
+		return nil, err
+	}
+	if r.joiner, err = conn.Listen(c.Real[0]); err != nil {
+		return nil, err
+	}
+	if err := r.rebuild(); err != nil {
+		return nil, err
+	}
+	return r, r.fill()
+}
+
+// makePod makes the namespaces and starts the translator.
+func (r *Restart) makePod() (err error) {
+	for i, clk := range []struct {
+		id   int32
+		then int64
+	}{{unix.CLOCK_MONOTONIC, r.im.Clock.Monotonic}, {unix.CLOCK_BOOTTIME, r.im.Clock.Boottime}} {
+		var now unix.Timespec
+		if err := unix.ClockGettime(clk.id, &now); err != nil {
+			return err
+		}
+		r.clock[i] = clk.then - now.Nano()
+	}
+	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock})
+	if err != nil {
+		return fmt.Errorf("make a pod: %w", err)
+	}
+	r.table = names.NewTable(r.c.ID, r.c.Virtual, r.c.Real, r.c.JobAddrs)
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	listener := r.pod.Filter
+	r.pod.Filter = -1 // the notifier's from here on
+	r.notify = names.New(listener, r.table, r.c.Peers)
+	go func() {
+		defer unix.Close(listener) // the notifier ends with the pod
+		if err := r.notify.Run(ctx); err != nil && ctx.Err() == nil {
+			r.c.warn("the address translator has ended: %v", err)
+		}
+	}()
+	return nil
+}
+
+// rebuild makes shared memory and the process tree.
+func (r *Restart) rebuild() error {
+	root, err := unix.Open(r.pod.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	r.src = &backing{r: r, root: root, shared: map[image.SharedID]int{}, paths: map[image.SharedID]string{}, sysV: map[image.SharedID]*image.Shared{}, copies: map[string]int{}}
+	if err := restoreTree(r.pod.Root(), r.im.Tree); err != nil {
+		return err
+	}
+	if err := r.src.makeShared(r.im.Shared); err != nil {
+		return err
+	}
+	return r.pod.With(func(tr tracer.Tracing, init *tracer.Remote) error {
+		if r.attached, err = restoreSysV(init, &r.im.SysV); err != nil {
+			return err
+		}
+		// Every stub begins as a copy of the init.
+		vmas, err := procfs.Maps(r.pod.Init, false)
+		if err != nil {
+			return err
+		}
+		if r.tree, err = proc.Build(tr, init, r.pod.VDSO, r.im); err != nil {
+			return err
+		}
+		for _, s := range r.tree.Stubs {
+			if s.Image.Zombie != nil {
+				continue
+			}
+			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// fill writes the content of all memory.
+func (r *Restart) fill() error {
+	targets := map[image.ObjectID]*mem.Target{}
+	defer func() {
+		for _, t := range targets {
+			t.Close()
+		}
+	}()
+	var order []image.ObjectID
+	for i := range r.im.Shared {
+		s := &r.im.Shared[i]
+		t := &mem.Target{PID: r.pod.Init, Base: r.attached[s.ID]}
+		if fd, ok := r.src.shared[s.ID]; ok {
+			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				return err
+			}
+			t = &mem.Target{File: os.NewFile(uintptr(n), s.Name)}
+			defer t.File.Close()
+		}
+		targets[s.Object] = t
+		order = append(order, s.Object)
+	}
+	for _, s := range r.tree.Stubs {
+		if s.Image.Zombie != nil {
+			continue
+		}
+		t, err := mem.NewProcessTarget(s.PID)
+		if err != nil {
+			return err
+		}
+		targets[s.Image.Object] = t
+		order = append(order, s.Image.Object)
+	}
+	if err := mem.Fill(targets, r.piecesOf(order)); err != nil {
+		return err
+	}
+	// A file's last page was written whole.
+	for i := range r.im.Shared {
+		s := &r.im.Shared[i]
+		if fd, ok := r.src.shared[s.ID]; ok {
+			if err := unix.Ftruncate(fd, s.Size); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// piecesOf returns the pages of objects, a piece at a call; pages of zeros are
+// left out, for fresh memory has them.
+func (r *Restart) piecesOf(ids []image.ObjectID) func() (mem.Piece, bool) {
+	var runs []store.Run
+	var id image.ObjectID
+	return func() (mem.Piece, bool) {
+		for {
+			for len(runs) == 0 {
+				if len(ids) == 0 {
+					return mem.Piece{}, false
+				}
+				id, ids = ids[0], ids[1:]
+				if o := r.pages.Object(uint64(id)); o != nil {
+					runs = o.Runs
+				}
+			}
+			run := runs[0]
+			if run.Ref == 0 {
+				runs = runs[1:]
+				continue
+			}
+			part := run
+			part.Count = min(run.Count, mem.MaxPiece)
+			if part.Count == run.Count {
+				runs = runs[1:]
+			} else {
+				n := part.Count
+				rest := store.Run{Page: run.Page + uint64(n), Count: run.Count - n, Ref: run.Ref + store.Ref(n)}
+				runs = append([]store.Run{rest}, runs[1:]...)
+			}
+			return mem.Piece{Object: id, Page: part.Page, Count: int(part.Count), Read: func(b []byte) error {
+				return r.reader.ReadRun(part, b)
+			}}, true
+		}
+	}
+}
+
+// Address is where this pod's agent accepts connections of other agents.
+func (r *Restart) Address(family int) netip.AddrPort { return r.joiner.Addrs().For(family) }
+
+// Abort ends a restart: every process of the pod is gone when it returns.
+func (r *Restart) Abort() {
+	r.stop()
+	r.release()
+	if r.pod != nil {
+		r.pod.Kill()
+	}
+}
+
+// release frees what only the restart needed.
+func (r *Restart) release() {
+	if r.maker != nil {
+		r.maker.Close()
+		r.maker = nil
+	}
+	for _, fd := range r.files {
+		_ = unix.Close(fd) // processes have their own
+	}
+	for _, fd := range r.conns {
+		_ = unix.Close(fd)
+	}
+	r.files, r.conns = nil, nil
+	if r.src != nil {
+		r.src.close()
+		r.src = nil
+	}
+	if r.joiner != nil {
+		r.joiner.Close()
+		r.joiner = nil
+	}
+	if r.reader != nil {
+		if err := r.reader.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			r.c.warn("%v", err)
+		}
+		r.reader = nil
+	}
+}

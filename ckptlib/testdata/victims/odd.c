@@ -1,0 +1,82 @@
+// Processes that cannot be checkpointed, one kind for each argument, and one
+// thing that can be undone: "undo".
+#include "victim.h"
+#include <linux/seccomp.h>
+#include <linux/filter.h>
+#include <sys/ptrace.h>
+
+static char stack[1 << 16];
+static int other(void *arg) {
+	for (;;)
+		pause();
+	return 0;
+}
+static void *leaves(void *arg) {
+	for (;;)
+		pause();
+	return NULL;
+}
+
+int main(int argc, char **argv) {
+	const char *kind = argv[1];
+	pid_t child = 0;
+	int undone[2];
+	MUST(pipe(undone));
+	if (!strcmp(kind, "traced")) {
+		child = MUST(fork());
+		if (!child)
+			other(NULL);
+		MUST(ptrace(PTRACE_SEIZE, child, 0, 0));
+	} else if (!strcmp(kind, "hugetlb")) {
+		char *p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+		if (p == MAP_FAILED) {
+			say("none");
+			return 0;
+		}
+		p[0] = 1;
+	} else if (!strcmp(kind, "shares-memory")) {
+		child = MUST(clone(other, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
+	} else if (!strcmp(kind, "seccomp")) {
+		struct sock_filter f = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+		struct sock_fprog p = {1, &f};
+		child = MUST(fork());
+		if (!child) {
+			MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+			MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p));
+			MUST(write(undone[1], "x", 1));
+			other(NULL);
+		}
+		char c;
+		MUST(read(undone[0], &c, 1));
+	} else if (!strcmp(kind, "dead-leader")) {
+		child = MUST(fork());
+		if (!child) {
+			pthread_t t;
+			pthread_create(&t, NULL, leaves, NULL);
+			MUST(write(undone[1], "x", 1));
+			syscall(SYS_exit, 0);
+		}
+		char c, path[64], b[256] = "";
+		MUST(read(undone[0], &c, 1));
+		sprintf(path, "/proc/%d/stat", child);
+		while (!strstr(b, ") Z")) {
+			int fd = MUST(open(path, O_RDONLY));
+			MUST(read(fd, b, sizeof b - 1));
+			close(fd);
+		}
+	} else if (!strcmp(kind, "sysv-messages")) {
+		child = 0;
+	}
+	say("ready");
+	while (question()) {
+		if (is("count")) {
+			static int n;
+			say("%d", ++n);
+		} else if (is("undo")) {
+			kill(child, SIGKILL);
+			MUST(waitpid(child, NULL, 0) == child ? 0 : -1);
+			say("undone");
+		}
+	}
+	return 0;
+}

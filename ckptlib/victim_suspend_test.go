@@ -1,0 +1,245 @@
+package ckptlib_test
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gompirun/gompirun/ckptlib"
+	"github.com/gompirun/gompirun/ckptlib/conn"
+)
+
+// refused makes a checkpoint that must fail and returns the reason. The job
+// goes on.
+func (j *job) refused() string {
+	j.t.Helper()
+	gen, err := j.store.Begin()
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	c, err := j.pod.Suspend()
+	if err != nil {
+		return err.Error()
+	}
+	defer func() {
+		if err := c.Abort(); err != nil {
+			j.t.Error(err)
+		}
+	}()
+	ends, err := c.Ends()
+	if err != nil {
+		return err.Error()
+	}
+	pairs, _ := conn.Match(ends)
+	c.SetPairs(pairs)
+	if err := c.Write(j.store, gen, ckptlib.WriteOptions{Compress: "none"}); err != nil {
+		return err.Error()
+	}
+	j.t.Fatal("the checkpoint was not refused")
+	return ""
+}
+
+func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
+	asUser(t)
+	prog := compile(t, "odd")
+	for kind, words := range map[string][]string{
+		"traced":        {"(odd)", "is traced by process", "detach"},
+		"shares-memory": {"(odd)", "shares its memory"},
+		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
+		"dead-leader":   {"(odd)", "first thread has ended"},
+		"hugetlb":       {"hugetlb", "without them"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			if kind == "hugetlb" {
+				hugePages(t)
+			}
+			j := ready(t, prog, kind)
+			j.want("count", "1")
+			before := j.visible()
+			for range 2 {
+				got := j.refused()
+				for _, w := range words {
+					if !strings.Contains(got, w) {
+						t.Errorf("the refusal is %q, want %q in it", got, w)
+					}
+				}
+			}
+			j.invisible("the refused checkpoint", before)
+			j.want("count", "2")
+			if kind == "hugetlb" {
+				return
+			}
+			j.want("undo", "undone")
+			j.checkpoint()
+			j.want("count", "3")
+			j.restart()
+			j.want("count", "3")
+		})
+	}
+}
+
+// hugePages reserves two huge pages while the test runs.
+func hugePages(t *testing.T) {
+	t.Helper()
+	const file = "/proc/sys/vm/nr_hugepages"
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Skip(err)
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(old)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 {
+		if n == 0 {
+			t.Skip("this host has no huge pages reserved")
+		}
+		return
+	}
+	if err := os.WriteFile(file, []byte(strconv.Itoa(n+2)), 0); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(file, old, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestCheckpointsInAStormOfProcesses(t *testing.T) {
+	asUser(t)
+	j := victim(t, "storm")
+	for i := range 10 {
+		births := field(t, j.ask("births"), "births")
+		j.checkpoint()
+		for end := time.Now().Add(10 * time.Second); field(t, j.ask("births"), "births") <= births+10; {
+			if time.Now().After(end) {
+				t.Fatalf("nothing is born any more after checkpoint %d", i)
+			}
+		}
+		if i%3 == 2 {
+			j.restart()
+		}
+	}
+	j.want("stop", "ok")
+	j.restart()
+	j.want("stop", "ok")
+}
+
+func TestJobGoesOnWhereverACheckpointIsAborted(t *testing.T) {
+	asUser(t)
+	j := victim(t, "threads")
+	before := j.visible()
+	phases := []func(c *ckptlib.Checkpoint, gen int) error{
+		func(c *ckptlib.Checkpoint, _ int) error { _, err := c.Ends(); return err },
+		func(c *ckptlib.Checkpoint, _ int) error { _, _, err := c.Drain(); return err },
+		func(c *ckptlib.Checkpoint, gen int) error {
+			return c.Write(j.store, gen, ckptlib.WriteOptions{Compress: "none"})
+		},
+		func(c *ckptlib.Checkpoint, _ int) error { return c.Resume() },
+	}
+	for n := range len(phases) + 1 {
+		gen, err := j.store.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := j.pod.Suspend()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := j.pod.Suspend(); !errors.Is(err, ckptlib.ErrBusy) {
+			t.Errorf("a second Suspend = %v, want ErrBusy", err)
+		}
+		for _, phase := range phases[:n] {
+			if err := phase(c, gen); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Abort(); err != nil {
+			t.Errorf("Abort after %d phases: %v", n, err)
+		}
+		j.invisible("the aborted checkpoint", before)
+	}
+	j.checkpoint()
+	j.want("wake", "ok")
+	j.reborn(before)
+	j.want("wake", "ok")
+}
+
+// own counts what this process has, but for the pipes of the victims' standard
+// streams.
+func own(t *testing.T) (fds, goroutines, threads, children int) {
+	t.Helper()
+	count := func(dir string) (names []string) {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range list {
+			names = append(names, e.Name())
+		}
+		return names
+	}
+	tasks := count("/proc/self/task")
+	for _, tid := range tasks {
+		b, err := os.ReadFile("/proc/self/task/" + tid + "/children")
+		if err == nil {
+			children += len(strings.Fields(string(b)))
+		}
+	}
+	for _, fd := range count("/proc/self/fd") {
+		if to, err := os.Readlink("/proc/self/fd/" + fd); err == nil && !strings.HasPrefix(to, "pipe:") {
+			fds++
+		}
+	}
+	return fds, runtime.NumGoroutine(), len(tasks), children
+}
+
+func TestNothingGrowsFromCheckpointToCheckpointAndFromRestartToRestart(t *testing.T) {
+	asUser(t)
+	j := victim(t, "shared")
+	first := j.same("check", "ipc")
+	before := j.unharmed()
+	// The address translator keeps some goroutines or gives them up as it has work.
+	const idle = 4
+	var fds, goroutines, children int
+	steady := func(what string, again func()) {
+		t.Helper()
+		again() // what is made once and kept
+		for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			runtime.GC() // files that nobody has any more are closed
+			fds, goroutines, _, children = own(t)
+			if time.Now().After(end.Add(-4 * time.Second)) {
+				break
+			}
+		}
+		for range 20 {
+			again()
+		}
+		for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+			runtime.GC()
+			f, g, n, c := own(t)
+			if f <= fds && g < goroutines+idle && c <= children {
+				break
+			}
+			if time.Now().After(end) {
+				t.Errorf("%s: %d descriptors grew to %d, %d goroutines to %d, %d children to %d (%d threads)", what, fds, f, goroutines, g, children, c, n)
+				break
+			}
+		}
+		j.invisible(what, before)
+		first("after " + what)
+	}
+	steady("20 checkpoints", j.checkpoint)
+	n := 0
+	steady("6 restarts", func() {
+		if n++; n < 7 {
+			j.restart()
+			j.checkpoint()
+		}
+	})
+}
