@@ -1,0 +1,198 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/gompirun/gompirun/ckptlib"
+	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/store"
+	"github.com/gompirun/gompirun/launcher/rpc"
+)
+
+// checkpoint is one that is under way.
+type checkpoint struct {
+	*ckptlib.Checkpoint // nil before Suspend
+	store               *store.Store
+	number              int
+	options             ckptlib.WriteOptions
+	resumed             bool
+}
+
+// indexBytes bounds the memory of the index of known pages: pages of some 80 GiB
+// of memory. What does not fit is written again.
+const indexBytes = 512 << 20
+
+// prepare does what can be done before the pod is stopped: it learns which pages
+// the last generation has.
+func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) {
+	if _, err := a.running(); err != nil {
+		return nothing{}, err
+	}
+	a.mu.Lock()
+	id, busy, writer, written := a.id, a.ckpt != nil, a.writer, a.written
+	a.mu.Unlock()
+	if busy {
+		return nothing{}, ckptlib.ErrBusy
+	}
+	st, err := store.Open(r.Dir)
+	if err != nil {
+		return nothing{}, err
+	}
+	c := &checkpoint{store: st, number: r.Number, options: ckptlib.WriteOptions{Compress: r.Compress}}
+	if r.Known > 0 {
+		g, err := st.Load(r.Known)
+		if err != nil {
+			return nothing{}, err
+		}
+		o := store.IndexOptions{Pods: []int{id}, MaxBytes: indexBytes}
+		if written == r.Known {
+			o.Have = writer
+		}
+		if c.options.Known, err = st.Index(ctx, g, o); err != nil {
+			return nothing{}, err
+		}
+		if damaged := c.options.Known.Damaged(); damaged != nil {
+			a.warn(fmt.Sprintf("%v; what this checkpoint needs of it is written again", damaged))
+		}
+	}
+	a.mu.Lock()
+	a.ckpt = c
+	a.mu.Unlock()
+	return nothing{}, nil
+}
+
+// current is the checkpoint under way.
+func (a *agent) current() (*checkpoint, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ckpt == nil {
+		return nil, errors.New("no checkpoint is under way")
+	}
+	return a.ckpt, nil
+}
+
+// suspended is the checkpoint under way, once the pod stands still.
+func (a *agent) suspended() (*checkpoint, error) {
+	c, err := a.current()
+	if err == nil && c.Checkpoint == nil {
+		err = errors.New("the pod has not been suspended")
+	}
+	return c, err
+}
+
+func (a *agent) suspend(context.Context, nothing) (nothing, error) {
+	c, err := a.current()
+	if err != nil {
+		return nothing{}, err
+	}
+	p, err := a.running()
+	if err != nil {
+		return nothing{}, err
+	}
+	c.Checkpoint, err = p.Suspend()
+	return nothing{}, err
+}
+
+func (a *agent) elect(context.Context, nothing) ([]conn.End, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return nil, err
+	}
+	return c.Ends()
+}
+
+func (a *agent) pair(_ context.Context, pairs []conn.Pair) (nothing, error) {
+	c, err := a.suspended()
+	if err == nil {
+		c.SetPairs(pairs)
+	}
+	return nothing{}, err
+}
+
+func (a *agent) drain(context.Context, nothing) (rpc.Drained, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return rpc.Drained{}, err
+	}
+	stuck, pending, err := c.Drain()
+	return rpc.Drained{Stuck: stuck, Pending: pending}, err
+}
+
+func (a *agent) readQueues(_ context.Context, ids []conn.ID) (nothing, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return nothing{}, err
+	}
+	return nothing{}, c.ReadQueues(ids)
+}
+
+// takenEnds lists the ends that readQueues emptied. Without a suspended pod
+// there are none.
+func (a *agent) takenEnds(context.Context, nothing) ([]conn.ID, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return nil, nil
+	}
+	return c.Drained(), nil
+}
+
+func (a *agent) write(context.Context, nothing) (nothing, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return nothing{}, err
+	}
+	return nothing{}, c.Write(c.store, c.number, c.options)
+}
+
+func (a *agent) refill(ctx context.Context, ids []conn.ID) (nothing, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return nothing{}, err
+	}
+	return nothing{}, c.Refill(ctx, ids)
+}
+
+func (a *agent) resume(context.Context, nothing) (nothing, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return nothing{}, err
+	}
+	c.resumed = true
+	return nothing{}, c.Resume()
+}
+
+func (a *agent) finish(context.Context, nothing) (rpc.Result, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return rpc.Result{}, err
+	}
+	r, err := c.Finish()
+	if err != nil {
+		return rpc.Result{}, err
+	}
+	a.mu.Lock()
+	a.writer, a.written = r.Writer, c.number
+	if c.resumed {
+		a.ckpt = nil // else the pod is to be killed as it stands, or resumed by abort
+	}
+	a.mu.Unlock()
+	return rpc.Result{
+		Files: r.Files, BytesLogical: r.BytesLogical, BytesWritten: r.BytesWritten,
+		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings,
+	}, nil
+}
+
+// abort gives the checkpoint up, in whatever phase it is. Without one it does
+// nothing.
+func (a *agent) abort(context.Context, nothing) (nothing, error) {
+	a.mu.Lock()
+	c := a.ckpt
+	a.ckpt = nil
+	a.mu.Unlock()
+	if c == nil || c.Checkpoint == nil {
+		return nothing{}, nil
+	}
+	return nothing{}, c.Abort()
+}

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib"
+	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/store"
+	"github.com/gompirun/gompirun/launcher/rpc"
+)
+
+// open reads what a restart begins with.
+func open(r rpc.Restart) (*store.Store, *store.Generation, *image.Pod, error) {
+	st, err := store.Open(r.Dir)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	g, err := st.Load(r.Generation)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	im, _, err := ckptlib.LoadImage(g, r.Pod.ID)
+	return st, g, im, err
+}
+
+// verify looks whether a pod can be restarted here, and touches nothing.
+func (a *agent) verify(_ context.Context, r rpc.Restart) (rpc.Verified, error) {
+	_, _, im, err := open(r)
+	if err != nil {
+		return rpc.Verified{}, err
+	}
+	warnings, err := ckptlib.Verify(im)
+	return rpc.Verified{Processes: len(im.Processes), Warnings: warnings}, err
+}
+
+// rebuild makes the pod anew, all but its connections.
+func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
+	st, g, im, err := open(r)
+	if err != nil {
+		return rpc.Rebuilt{}, err
+	}
+	a.setID(r.Pod.ID)
+	streams := map[string][3]*os.File{}
+	for _, name := range streamsOf(im) {
+		p, err := newProgram(name, true)
+		if err != nil {
+			return rpc.Rebuilt{}, err
+		}
+		streams[name] = p.pod
+		a.attach(p)
+	}
+	restart, err := ckptlib.Restore(a.config(r.Pod, r.FilePolicy), st, g, streams)
+	if err != nil {
+		return rpc.Rebuilt{}, err
+	}
+	a.mu.Lock()
+	a.restart = restart
+	a.mu.Unlock()
+	out := rpc.Rebuilt{
+		Addrs:   conn.Addrs{Inet: restart.Address(unix.AF_INET), Inet6: restart.Address(unix.AF_INET6)},
+		Streams: slices.Sorted(maps.Keys(streams)),
+	}
+	for _, e := range restart.Conns() {
+		out.Ends = append(out.Ends, rpc.ConnEnd{ID: e.ID, Family: e.Family})
+	}
+	return out, nil
+}
+
+// streamsOf names the programs of a pod, also those that have ended and left
+// their streams to others.
+func streamsOf(im *image.Pod) []string {
+	set := map[string]bool{}
+	for _, p := range im.Programs {
+		set[p.Stream] = true
+	}
+	for _, f := range im.Files {
+		if f.Stdio != nil {
+			set[f.Stdio.Stream] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+// rebuilt is the restart under way.
+func (a *agent) rebuilt() (*ckptlib.Restart, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.restart == nil {
+		return nil, errors.New("no restart is under way")
+	}
+	return a.restart, nil
+}
+
+func (a *agent) connect(ctx context.Context, r rpc.Connections) (nothing, error) {
+	restart, err := a.rebuilt()
+	if err != nil {
+		return nothing{}, err
+	}
+	if len(r.Token) != 32 {
+		return nothing{}, fmt.Errorf("the token has %d bytes, not 32", len(r.Token))
+	}
+	return nothing{}, restart.Connect(ctx, r.Peers, [32]byte(r.Token))
+}
+
+func (a *agent) refillConns(ctx context.Context, _ nothing) (nothing, error) {
+	restart, err := a.rebuilt()
+	if err != nil {
+		return nothing{}, err
+	}
+	return nothing{}, restart.Refill(ctx)
+}
+
+func (a *agent) resumeRestart(context.Context, nothing) (nothing, error) {
+	restart, err := a.rebuilt()
+	if err != nil {
+		return nothing{}, err
+	}
+	p, err := restart.Resume()
+	if err != nil {
+		return nothing{}, err
+	}
+	a.mu.Lock()
+	a.restart = nil
+	a.mu.Unlock()
+	return nothing{}, a.adopt(p)
+}
+
+func (a *agent) abortRestart(context.Context, nothing) (nothing, error) {
+	a.mu.Lock()
+	restart := a.restart
+	a.restart = nil
+	a.mu.Unlock()
+	if restart != nil {
+		restart.Abort()
+	}
+	return nothing{}, nil
+}

@@ -1,0 +1,359 @@
+package launcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/store"
+	"github.com/gompirun/gompirun/launcher/rpc"
+	"github.com/gompirun/gompirun/launcher/wire"
+)
+
+// A checkpoint that meets the job in a state that passes by itself is tried
+// again after some milliseconds, in which the job runs.
+const (
+	maxTries = 20
+	minPause = 5 * time.Millisecond
+	maxPause = 50 * time.Millisecond
+)
+
+// drainTime bounds how long connections may take to come to rest.
+const drainTime = 30 * time.Second
+
+// An attempt is one try at a checkpoint.
+type attempt struct {
+	j      *Job
+	store  *store.Store
+	number int
+	known  int
+	stop   bool // the job ends with it
+
+	mu      sync.Mutex
+	ends    []conn.End
+	pairs   []conn.Pair
+	owner   map[conn.ID]int // pods
+	taken   []conn.ID
+	results map[int]rpc.Result
+	wrote   bool // the number has been used
+
+	held      bool // j.spawning
+	suspended time.Time
+	pause     time.Duration
+	start     time.Time
+}
+
+// checkpoint makes a checkpoint. If it fails the job runs on, and the error says
+// why. With stop the job stands still when it returns without an error, and is
+// to be ended.
+func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
+	if j.opened() == nil {
+		if err := j.openStore(ctx); err != nil {
+			return Report{}, err
+		}
+	}
+	st, known := j.opened(), j.newest()
+	start := time.Now()
+	number := 0
+	for try := 1; ; try++ {
+		if number == 0 {
+			var err error
+			if number, err = st.Begin(); err != nil {
+				return Report{}, err
+			}
+		}
+		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, owner: map[conn.ID]int{}, results: map[int]rpc.Result{}}
+		err := RunPlan(ctx, j.agents, timed(a.plan(), a.note), a.abort())
+		a.release()
+		if err == nil {
+			j.use(st, number)
+			return a.report(), nil
+		}
+		if a.wrote {
+			// Agents have removed their packs; images may be left, and mean nothing.
+			if _, rerr := st.Remove(number); rerr != nil {
+				j.say("what a checkpoint that failed has left could not be removed: %v", rerr)
+			}
+			number = 0
+		}
+		if !passes(err) || ctx.Err() != nil {
+			return Report{}, err
+		}
+		if try == maxTries {
+			return Report{}, fmt.Errorf("tried %d times: %w", try, err)
+		}
+		time.Sleep(minPause + rand.N(maxPause-minPause))
+	}
+}
+
+// passes tells whether an error is of a state that passes by itself on all hosts
+// that failed.
+func passes(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // it takes the tree of errors apart
+	case *wire.Error:
+		return e.Kind == wire.KindRetry
+	case interface{ Unwrap() []error }:
+		for _, x := range e.Unwrap() {
+			if !passes(x) {
+				return false
+			}
+		}
+		return true
+	case interface{ Unwrap() error }:
+		return passes(e.Unwrap())
+	}
+	return false
+}
+
+// note tells those who want to know how long the phases took.
+func (c *attempt) note(p Phase, d time.Duration) {
+	if c.j.common.Verbose > 0 {
+		c.j.say("%s: %.1f ms", p, d.Seconds()*1000)
+	}
+}
+
+// each is a step in which every agent is asked the same.
+func each(method string, params func() any) func(context.Context, *Agent) error {
+	return func(ctx context.Context, a *Agent) error {
+		var p any = struct{}{}
+		if params != nil {
+			p = params()
+		}
+		return a.call(ctx, method, p, nil)
+	}
+}
+
+// plan is the phases of a checkpoint.
+func (c *attempt) plan() []Step[*Agent] {
+	plan := []Step[*Agent]{
+		{Phase: Prepare, Each: each(rpc.Prepare, func() any {
+			return rpc.Generation{Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress)}
+		}), Then: c.hold},
+		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
+		{Phase: Elect, Each: c.elect, Then: c.match},
+		{Phase: Drain, Each: each(rpc.Pair, func() any { return c.pairs }), Then: c.drain},
+		{Phase: Write, Each: c.write, Then: c.gatherTaken},
+	}
+	finish := []Step[*Agent]{
+		{Phase: Finish, Each: c.finish},
+		{Phase: Commit, Then: c.commit},
+	}
+	if c.stop {
+		// What the job does after the memory was written would be done twice, so
+		// it does nothing more.
+		return append(plan, finish...)
+	}
+	plan = append(plan,
+		Step[*Agent]{Phase: Refill, Each: each(rpc.Refill, func() any { return c.taken })},
+		Step[*Agent]{Phase: Resume, Each: each(rpc.Resume, nil), Then: c.resumed})
+	return append(plan, finish...)
+}
+
+// abort is what is done when a phase fails: the job runs on.
+func (c *attempt) abort() []Step[*Agent] {
+	return []Step[*Agent]{
+		{Phase: Refill, Then: c.refillTaken},
+		{Phase: Abort, Each: each(rpc.Abort, nil)},
+	}
+}
+
+// hold keeps programs from being started while the job stands still.
+func (c *attempt) hold(context.Context) error {
+	c.j.spawning.Lock()
+	c.held = true
+	c.suspended = time.Now()
+	return nil
+}
+
+func (c *attempt) release() {
+	if c.held {
+		c.held = false
+		c.j.spawning.Unlock()
+	}
+}
+
+func (c *attempt) elect(ctx context.Context, a *Agent) error {
+	var ends []conn.End
+	if err := a.call(ctx, rpc.Elect, struct{}{}, &ends); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.ends = append(c.ends, ends...)
+	c.mu.Unlock()
+	return nil
+}
+
+// match finds out who is connected to whom.
+func (c *attempt) match(context.Context) error {
+	pairs, unmatched := conn.Match(c.ends)
+	if half := conn.HalfOpen(c.ends, unmatched); len(half) > 0 {
+		return &wire.Error{Kind: wire.KindRetry, Text: fmt.Sprintf(
+			"a connection is being made and not accepted yet: %s to %s (%d of them)", half[0].Local, half[0].Remote, len(half))}
+	}
+	c.pairs = pairs
+	for _, p := range pairs {
+		c.owner[conn.ID{Name: p.Name, Dialer: true}] = p.Dialer.Pod
+		c.owner[conn.ID{Name: p.Name, Dialer: false}] = p.Acceptor.Pod
+	}
+	return nil
+}
+
+// drain waits until no byte is on its way. Where a receiver's window is full its
+// agent reads.
+func (c *attempt) drain(ctx context.Context) error {
+	for deadline := time.Now().Add(drainTime); ; {
+		var mu sync.Mutex
+		pending := 0
+		read := map[int][]conn.ID{}
+		err := Barrier(ctx, c.j.agents, Drain, func(ctx context.Context, a *Agent) error {
+			var d rpc.Drained
+			if err := a.call(ctx, rpc.Drain, struct{}{}, &d); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			pending += d.Pending
+			for _, id := range d.Stuck {
+				pod := c.owner[id.Peer()]
+				read[pod] = append(read[pod], id.Peer())
+			}
+			return nil
+		})
+		switch {
+		case err != nil || pending == 0:
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("%s still have bytes on their way after %v; is the network between the hosts down?", count(pending, "connection"), drainTime)
+		}
+		err = Barrier(ctx, c.j.agents, Drain, func(ctx context.Context, a *Agent) error {
+			if len(read[a.Pod]) == 0 {
+				return nil
+			}
+			return a.call(ctx, rpc.ReadQueues, read[a.Pod], nil)
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (c *attempt) write(ctx context.Context, a *Agent) error {
+	c.mu.Lock()
+	c.wrote = true
+	c.mu.Unlock()
+	return a.call(ctx, rpc.Write, struct{}{}, nil)
+}
+
+// gatherTaken lists the ends whose queues were really read: they are to be put
+// back on both sides.
+func (c *attempt) gatherTaken(ctx context.Context) error {
+	c.taken = []conn.ID{}
+	return Barrier(ctx, c.j.agents, Refill, func(ctx context.Context, a *Agent) error {
+		var ids []conn.ID
+		if err := a.call(ctx, rpc.TakenEnds, struct{}{}, &ids); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.taken = append(c.taken, ids...)
+		c.mu.Unlock()
+		return nil
+	})
+}
+
+// refillTaken puts back what was taken when the checkpoint is given up; the job
+// may have been resumed already.
+func (c *attempt) refillTaken(ctx context.Context) error {
+	if c.pause > 0 {
+		return nil
+	}
+	if err := c.gatherTaken(ctx); err != nil || len(c.taken) == 0 {
+		return err
+	}
+	return Barrier(ctx, c.j.agents, Refill, each(rpc.Refill, func() any { return c.taken }))
+}
+
+func (c *attempt) resumed(context.Context) error {
+	c.pause = time.Since(c.suspended)
+	c.release()
+	return nil
+}
+
+func (c *attempt) finish(ctx context.Context, a *Agent) error {
+	var r rpc.Result
+	if err := a.call(ctx, rpc.Finish, struct{}{}, &r); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.results[a.Pod] = r
+	c.mu.Unlock()
+	return nil
+}
+
+// commit makes the generation a checkpoint.
+func (c *attempt) commit(context.Context) error {
+	if c.stop {
+		c.pause = time.Since(c.suspended)
+	}
+	var m store.Manifest
+	for pod := range c.j.agents {
+		m.Files = append(m.Files, c.results[pod].Files...)
+	}
+	facts, err := json.Marshal(c.facts())
+	if err != nil {
+		return err
+	}
+	m.Facts = facts
+	if _, err := c.store.Commit(c.number, m); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (c *attempt) facts() Facts {
+	f := Facts{PauseMS: c.pause.Milliseconds(), DurationMS: time.Since(c.start).Milliseconds()}
+	for pod, a := range c.j.agents {
+		r := c.results[pod]
+		f.Pods = append(f.Pods, PodFacts{
+			ID: pod, HostName: c.j.record.Pods[pod].HostName, Host: a.Host.Name,
+			Processes: r.Processes, BytesLogical: r.BytesLogical, BytesWritten: r.BytesWritten,
+		})
+		f.Processes += r.Processes
+		f.BytesLogical += r.BytesLogical
+		f.BytesWritten += r.BytesWritten
+	}
+	f.Ranks = c.j.record.Ranks
+	c.j.mu.Lock()
+	f.Daemons = c.j.daemons
+	c.j.mu.Unlock()
+	return f
+}
+
+func (c *attempt) report() Report {
+	f := c.facts()
+	r := Report{
+		Generation: c.number, Ranks: f.Ranks, Processes: f.Processes, BytesLogical: f.BytesLogical, BytesWritten: f.BytesWritten,
+		PauseMS: f.PauseMS, DurationMS: f.DurationMS, pause: c.pause, duration: time.Since(c.start),
+	}
+	for pod, a := range c.j.agents {
+		for _, w := range c.results[pod].Warnings {
+			r.warnings = append(r.warnings, a.Host.Name+": "+w)
+		}
+	}
+	return r
+}
+
+// prune keeps the newest generations that the user wants.
+func (j *Job) prune(ctx context.Context) {
+	keep := j.record.Checkpoints.CkptKeep
+	if keep == 0 {
+		return
+	}
+	if _, err := j.opened().Prune(ctx, keep); err != nil && !errors.Is(err, context.Canceled) {
+		j.say("old checkpoints could not be removed: %v", err)
+	}
+}

@@ -1,0 +1,121 @@
+package flags
+
+import (
+	"fmt"
+	"strings"
+)
+
+var ckptOptions = []option{
+	{
+		name: "ckpt-dir", aliases: []string{"ckpoint-prefix"}, arg: "DIR", group: groupCkpt,
+		doc: "where checkpoints go; default ckpt-NAME after the program, or $DMTCP_CHECKPOINT_DIR",
+		set: func(p *parser, v string) error {
+			p.run.CkptDir = v
+			return notEmpty(v)
+		},
+	},
+	{
+		name: "ckpt-interval", aliases: []string{"ckpoint-interval"}, arg: "TIME", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "checkpoint this often: 10m, 90s, a number of seconds, 0 for never, or auto; default $DMTCP_CHECKPOINT_INTERVAL, else never",
+		set: func(p *parser, v string) error { return p.run.setInterval(v) },
+	},
+	{
+		name: "ckpt-keep", aliases: []string{"ckpoint-preserve"}, arg: "N", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "keep the newest N generations; default all",
+		set: func(p *parser, v string) (err error) {
+			p.run.CkptKeep, err = parseCount(v)
+			return err
+		},
+	},
+	{
+		name: "ckpt-mode", arg: "MODE", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "stop: the job waits until a checkpoint is written (the default, and the only mode so far)",
+		set: func(p *parser, v string) error {
+			mode, err := oneOf(v, CkptStop, CkptFork)
+			if err == nil && mode == CkptFork {
+				return fmt.Errorf("fork is not available in this version; use --ckpt-mode stop")
+			}
+			p.run.CkptMode = mode
+			return err
+		},
+	},
+	{
+		name: "ckpt-compress", arg: "HOW", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "none (the default), s2 or zstd",
+		set: func(p *parser, v string) (err error) {
+			p.run.CkptCompress, err = oneOf(v, CompressNone, CompressS2, CompressZstd)
+			return err
+		},
+	},
+	{
+		name: "ckpt-on", arg: "SIGNALS", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "checkpoint when gompirun receives one of these, such as TERM,USR1; or none",
+		set: func(p *parser, v string) (err error) {
+			p.run.CkptOn, err = parseSignals(v)
+			return err
+		},
+	},
+	{
+		name: "stop", group: groupCkpt, verbs: []Verb{VerbCheckpoint},
+		doc: "end the job when the checkpoint is durable",
+		set: func(p *parser, v string) error {
+			p.stop = true
+			return nil
+		},
+	},
+	{
+		name: "dry-run", group: groupCkpt, verbs: []Verb{VerbRestart},
+		doc: "check everything a restart needs, then stop",
+		set: func(p *parser, v string) error {
+			p.dryRun = true
+			return nil
+		},
+	},
+	{
+		name: "files", arg: "HOW", group: groupCkpt, verbs: []Verb{VerbRestart},
+		doc: "files open for writing: truncate to the recorded size (default), keep as they are, or fail if they changed",
+		set: func(p *parser, v string) (err error) {
+			p.files, err = oneOf(v, FilesTruncate, FilesKeep, FilesFail)
+			return err
+		},
+	},
+	{
+		name: "keep", arg: "N", group: groupCkpt, verbs: []Verb{VerbPrune},
+		doc: "how many of the newest complete generations stay",
+		set: func(p *parser, v string) (err error) {
+			p.keep, err = parseCount(v)
+			return err
+		},
+	},
+	{
+		name: "ckpoint", arg: "on|off", group: groupCkpt,
+		doc: "accepted from older launchers; checkpoints are always possible",
+		set: func(p *parser, v string) error {
+			p.note("-ckpoint has no effect: checkpoints are always possible, --ckpt-interval makes them regular")
+			_, err := oneOf(v, "on", "off")
+			return err
+		},
+	},
+	{
+		name: "ckpointlib", arg: "NAME", group: groupCkpt,
+		doc: "accepted from older launchers, without effect",
+		set: func(p *parser, v string) error {
+			p.note("-ckpointlib has no effect: gompirun has its own checkpoint library")
+			return nil
+		},
+	},
+}
+
+// setInterval reads a time or the word auto.
+func (c *Checkpointing) setInterval(v string) error {
+	c.CkptInterval, c.CkptIntervalAuto = 0, strings.EqualFold(v, "auto")
+	if c.CkptIntervalAuto {
+		return nil
+	}
+	d, err := ParseDuration(v)
+	if err != nil {
+		return fmt.Errorf("%w, or auto", err)
+	}
+	c.CkptInterval = d
+	return nil
+}

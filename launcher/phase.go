@@ -1,0 +1,150 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Phase is a step of a checkpoint or a restart. Each constant says what holds
+// once all agents have passed it.
+type Phase string
+
+// The phases.
+const (
+	Prepare Phase = "prepare" // agents know which pages need not be written
+	Suspend Phase = "suspend" // every thread of the job stands still
+	Elect   Phase = "elect"   // who is connected to whom is known
+	Drain   Phase = "drain"   // no byte is on its way between two pods
+	Write   Phase = "write"   // all is captured, memory is in the packs
+	Refill  Phase = "refill"  // what was taken out of connections is back
+	Resume  Phase = "resume"  // the job runs
+	Finish  Phase = "finish"  // every file of the generation is durable
+	Commit  Phase = "commit"  // the manifest is durable: it is a checkpoint
+
+	Verify  Phase = "verify"  // every host can run what it is to get
+	Rebuild Phase = "rebuild" // processes and memory exist, nothing runs
+	Connect Phase = "connect" // connections and descriptors exist
+
+	Abort Phase = "abort" // nothing of the attempt is left
+)
+
+// A Member takes part in barriers.
+type Member interface {
+	// Where names the host, for messages.
+	Where() string
+}
+
+// A Step is one phase of a plan.
+type Step[M Member] struct {
+	Phase Phase
+	// Each is what every member does, all at the same time; nil is nothing.
+	Each func(context.Context, M) error
+	// Then is what the coordinator does once every member has succeeded; nil is
+	// nothing.
+	Then func(context.Context) error
+}
+
+// A PhaseError says in which phase something failed and where; Where is empty
+// for the coordinator's own part.
+type PhaseError struct {
+	Phase Phase
+	Where string
+	Err   error
+}
+
+// Error implements error.
+func (e *PhaseError) Error() string {
+	if e.Where == "" {
+		return fmt.Sprintf("%s: %v", e.Phase, e.Err)
+	}
+	return fmt.Sprintf("%s on %s: %v", e.Phase, e.Where, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *PhaseError) Unwrap() error { return e.Err }
+
+// abortTime bounds what is done to give up. An agent that takes longer is lost.
+const abortTime = 30 * time.Second
+
+// RunPlan takes all members through a plan. After each phase it waits for all of
+// them, also when one has failed: an agent that still drains must not be told to
+// resume. When a phase fails, no later one begins; instead every step of abort is
+// taken, whatever fails in it and whether or not ctx has ended.
+func RunPlan[M Member](ctx context.Context, members []M, plan, abort []Step[M]) error {
+	for _, s := range plan {
+		err := runStep(ctx, members, s)
+		if err == nil {
+			continue
+		}
+		actx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+		defer cancel()
+		for _, a := range abort {
+			err = errors.Join(err, runStep(actx, members, a))
+		}
+		return err
+	}
+	return nil
+}
+
+// timed adds to a plan that note is told how long each phase took that
+// succeeded.
+func timed[M Member](plan []Step[M], note func(Phase, time.Duration)) []Step[M] {
+	out := make([]Step[M], len(plan))
+	last := time.Now()
+	for i, s := range plan {
+		out[i] = s
+		out[i].Then = func(ctx context.Context) error {
+			if s.Then != nil {
+				if err := s.Then(ctx); err != nil {
+					return err
+				}
+			}
+			now := time.Now()
+			note(s.Phase, now.Sub(last))
+			last = now
+			return nil
+		}
+	}
+	return out
+}
+
+func runStep[M Member](ctx context.Context, members []M, s Step[M]) error {
+	err := ctx.Err()
+	if err != nil {
+		return &PhaseError{Phase: s.Phase, Err: err}
+	}
+	if s.Each != nil {
+		err = Barrier(ctx, members, s.Phase, s.Each)
+	}
+	if err == nil && s.Then != nil {
+		if terr := s.Then(ctx); terr != nil {
+			var p *PhaseError
+			if errors.As(terr, &p) {
+				return terr
+			}
+			return &PhaseError{Phase: s.Phase, Err: terr}
+		}
+	}
+	return err
+}
+
+// Barrier lets every member do something and returns when all are done, with the
+// errors of all.
+func Barrier[M Member](ctx context.Context, members []M, phase Phase, do func(context.Context, M) error) error {
+	errs := make([]error, len(members))
+	var wg sync.WaitGroup
+	for i, m := range members {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			if err := do(ctx, m); err != nil {
+				errs[i] = &PhaseError{phase, m.Where(), err}
+			}
+		}()
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
