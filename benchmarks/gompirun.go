@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// gompirun is the path of the launcher.
+type gompirun struct{ path string }
+
+func (g gompirun) missing(*job) string { return notOnPath(g.path) }
+
+func (g gompirun) version(ctx context.Context) string {
+	out, err := foreground(ctx, g.path, "--version")
+	if f := strings.Fields(string(out)); err == nil && len(f) > 1 {
+		return f[1]
+	}
+	return ""
+}
+
+func (g gompirun) start(_ context.Context, j *job) (session, error) {
+	dir := filepath.Join(j.dir, "ckpt")
+	argv := []string{g.path, "--ckpt-dir", dir}
+	if j.ranks == 0 {
+		argv = append(argv, "--mpi", "none")
+	} else {
+		argv = append(argv, "--mpi", j.mpi, "-np", fmt.Sprint(j.ranks), "--oversubscribe")
+	}
+	cmd, err := background(j.out, j.env, append(argv, j.argv...)...)
+	return &gompirunJob{g: g, j: j, dir: dir, cmd: cmd}, err
+}
+
+type gompirunJob struct {
+	g   gompirun
+	j   *job
+	dir string
+	cmd *exec.Cmd
+}
+
+// generation is the part of `ls --json` that is of interest here.
+type generation struct {
+	BytesWritten int64   `json:"bytes_written"`
+	PauseMS      float64 `json:"pause_ms"`
+	Complete     bool    `json:"complete"`
+}
+
+func (s *gompirunJob) checkpoint(ctx context.Context, _ bool) (saved, error) {
+	if _, err := foreground(ctx, s.g.path, "checkpoint", s.dir); err != nil {
+		return saved{}, err
+	}
+	done := time.Now()
+	out, err := foreground(ctx, s.g.path, "ls", "--json", s.dir)
+	if err != nil {
+		return saved{}, err
+	}
+	var list []generation
+	if err := json.Unmarshal(out, &list); err != nil {
+		return saved{}, fmt.Errorf("gompirun ls --json: %w", err)
+	}
+	if len(list) == 0 || !list[len(list)-1].Complete {
+		return saved{}, errors.New("gompirun checkpoint left no complete generation")
+	}
+	last := list[len(list)-1]
+	return saved{bytes: last.BytesWritten, reported: time.Duration(last.PauseMS * float64(time.Millisecond)), done: done}, nil
+}
+
+func (s *gompirunJob) restart(context.Context) (began time.Time, err error) {
+	began = time.Now()
+	s.cmd, err = background(s.j.out, s.j.env, s.g.path, "restart", s.dir)
+	return began, err
+}
+
+func (s *gompirunJob) wait(ctx context.Context) error { return wait(ctx, s.cmd, runTime) }

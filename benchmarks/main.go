@@ -1,0 +1,114 @@
+// Benchmarks runs gompirun and, where they are installed, CRIU and DMTCP side
+// by side, in turn and in the same rounds, and tells what each costs a program:
+// how long it stands still, how long until a checkpoint is durable, how much is
+// written, how long a restart takes until the program goes on, and the run time
+// without checkpoints.
+//
+//	go run ./benchmarks
+//
+// README.md says what each figure is and how it is measured.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// options are those of the command line.
+type options struct {
+	cases    []string
+	tools    []string
+	rounds   int
+	mib      int
+	out      string
+	dir      string
+	gompirun string
+	nas      string
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintf(os.Stderr, "benchmarks: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func parseOptions() (options, error) {
+	var o options
+	cases := flag.String("case", strings.Join(caseNames, ","), "which `cases`, with commas")
+	tools := flag.String("tools", strings.Join(toolNames, ","), "which `tools`, with commas")
+	flag.IntVar(&o.rounds, "rounds", 5, "how often each tool is measured")
+	flag.IntVar(&o.mib, "mib", 1024, "memory of the single process, in `MiB`")
+	flag.StringVar(&o.out, "out", "benchmarks/results", "`directory` for the results")
+	flag.StringVar(&o.dir, "dir", "/var/tmp", "`directory` on the file system that checkpoints are written to")
+	flag.StringVar(&o.gompirun, "gompirun", "bin/gompirun", "`path` of gompirun")
+	flag.StringVar(&o.nas, "nas", "bin/nas", "`directory` with openmpi/mg and mpich/mg")
+	flag.Parse()
+	o.cases, o.tools = strings.Split(*cases, ","), strings.Split(*tools, ",")
+	for _, c := range o.cases {
+		if !slices.Contains(caseNames, c) {
+			return o, fmt.Errorf("there is no case %q; give some of %s", c, strings.Join(caseNames, ","))
+		}
+	}
+	for _, t := range o.tools {
+		if !slices.Contains(toolNames, t) {
+			return o, fmt.Errorf("there is no tool %q; give some of %s", t, strings.Join(toolNames, ","))
+		}
+	}
+	if flag.NArg() > 0 || o.rounds < 1 || o.mib < 1 {
+		return o, errors.New("-rounds and -mib are numbers from 1 on, and there are no other arguments; see -help")
+	}
+	var err error
+	o.gompirun, err = filepath.Abs(o.gompirun)
+	return o, err
+}
+
+func run() (err error) {
+	o, err := parseOptions()
+	if err != nil {
+		return err
+	}
+	if _, err := exec.LookPath(o.gompirun); err != nil {
+		return fmt.Errorf("%w; make build makes it, -gompirun says where it is", err)
+	}
+	// What a tool leaves behind becomes a child of this process and can be ended.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("become the reaper of what the tools leave behind: %w", err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
+	defer stop()
+	work, err := os.MkdirTemp(o.dir, "gompirun-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	defer sweep()
+
+	report := report{Host: describeHost(o.dir), Rounds: o.rounds}
+	for _, name := range o.cases {
+		c, err := newWorkload(name, o, work)
+		if err != nil {
+			return fmt.Errorf("case %s: %w", name, err)
+		}
+		r, err := measureCase(ctx, name, c, o, work)
+		report.Cases = append(report.Cases, r)
+		if err != nil {
+			return fmt.Errorf("case %s: %w", name, err)
+		}
+	}
+	report.Host.LoadAfter = loadAverage()
+	if _, err := os.Stdout.WriteString(report.markdown()); err != nil {
+		return err
+	}
+	return report.save(o.out)
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+)
+
+// The cases.
+const (
+	caseProcess = "process"
+	caseOpenMPI = "openmpi"
+	caseMPICH   = "mpich"
+)
+
+var caseNames = []string{caseProcess, caseOpenMPI, caseMPICH}
+
+// A workload is the program of a case.
+type workload interface {
+	title() string
+	notes() []string
+	// watched is the job that is checkpointed, timed the one that runs to its
+	// end without checkpoints.
+	watched() *job
+	timed() *job
+	observe(t *tail) observer
+}
+
+// An observer tells what a watched job does, from its output and from outside.
+// It observes one job from its start to its end.
+type observer interface {
+	// ready waits until the job is in full swing and enough of it has been seen
+	// to compare with.
+	ready(ctx context.Context) error
+	// cue waits for the moment at which a checkpoint may be asked for.
+	cue(ctx context.Context) error
+	// shows waits until a time is over and all that happened before has been
+	// seen.
+	shows(ctx context.Context, at time.Time) error
+	// gap is the longest time in which the job stood still, of those that reach
+	// into the time from a to b.
+	gap(a, b time.Time) time.Duration
+	// progress waits until the job, restarted at a time, shows that it goes on,
+	// and returns how long that took.
+	progress(ctx context.Context, restarted time.Time) (time.Duration, error)
+	// answer waits for the end and tells whether the result is right; asked is
+	// false if this job has no result.
+	answer(ctx context.Context) (right, asked bool, err error)
+	stop()
+}
+
+// newWorkload builds the program of a case, under dir.
+func newWorkload(name string, o options, dir string) (workload, error) {
+	if name != caseProcess {
+		return newMG(name, o, dir)
+	}
+	source := filepath.Join(dir, "victim.c")
+	if err := os.WriteFile(source, victimSource, 0o644); err != nil {
+		return nil, err
+	}
+	v := &victim{path: filepath.Join(dir, "victim"), mib: o.mib}
+	cc := exec.Command("cc", "-O2", "-o", v.path, source)
+	if out, err := cc.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("compile the program to be measured: %w: %s", err, out)
+	}
+	return v, nil
+}
+
+// until waits for a condition on what a program has shown so far.
+func until(ctx context.Context, what string, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	tick := time.NewTicker(tailInterval)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("no %s within %v", what, stepTime)
+		case <-tick.C:
+		}
+	}
+	return nil
+}
