@@ -3,6 +3,7 @@ package ckptlib_test
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"runtime"
 	"strconv"
 	"strings"
@@ -79,6 +80,21 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 			j.restart()
 			j.want("count", "3")
 		})
+	}
+}
+
+func TestProgramOf32BitsIsRefusedUnharmed(t *testing.T) {
+	asUser(t)
+	prog := compile(t, "narrow", "-m32", "-nostdlib", "-static", "-fno-stack-protector", "-no-pie")
+	if err := exec.Command(prog).Run(); err != nil {
+		t.Skipf("this kernel has no 32-bit programs: %v", err)
+	}
+	j := ready(t, prog)
+	for range 2 {
+		if got := j.refused(); !strings.Contains(got, "(narrow) is a 32-bit program") {
+			t.Errorf("the refusal is %q", got)
+		}
+		j.want("are you there", "yes")
 	}
 }
 

@@ -159,6 +159,8 @@ type Prctl struct {
 	// (ARCH_GET_XCOMP_PERM), AMX's among them.
 	XCompPerm   uint64 `json:"xcomp_perm,omitempty"`
 	OOMScoreAdj int    `json:"oom_score_adj,omitempty"`
+	// Membarrier is the mask of the registrations of membarrier(2).
+	Membarrier uint64 `json:"membarrier,omitempty"`
 }
 
 // MM are the addresses that the kernel keeps of a process for /proc and brk(2).

@@ -102,6 +102,10 @@ func restoreIDs(r *tracer.Remote, c *image.Creds) error {
 	return err
 }
 
+// membarrierGetRegistrations is MEMBARRIER_CMD_GET_REGISTRATIONS of
+// membarrier(2), whose answer is the mask of the commands that registered.
+const membarrierGetRegistrations = 1 << 9
+
 const archGetXCompPerm, archReqXCompPerm, xfeatureTileData = 0x1022, 0x1023, 18
 
 // capturePrctl notes the state of prctl(2) and its kin for the process.
@@ -134,6 +138,10 @@ func capturePrctl(r *tracer.Remote, t *Task, p *image.Process) error {
 			return err
 		}
 		p.Prctl.XCompPerm = uint64(w[0])
+	}
+	// Kernels before 6.3 do not tell.
+	if n, err := r.Syscall(unix.SYS_MEMBARRIER, membarrierGetRegistrations, 0, 0); err == nil {
+		p.Prctl.Membarrier = n
 	}
 	if p.Prctl.Personality, err = number(t.PID, "personality", 16); err != nil {
 		return err
@@ -174,6 +182,14 @@ func restorePrctl(r *tracer.Remote, p *image.Process) error {
 		}
 		if _, err := r.Syscall(unix.SYS_PRCTL, c.call...); err != nil {
 			return fmt.Errorf("prctl %d: %w", c.call[0], err)
+		}
+	}
+	for bit := range 64 {
+		if s.Membarrier&(1<<bit) == 0 {
+			continue
+		}
+		if _, err := r.Syscall(unix.SYS_MEMBARRIER, 1<<bit, 0, 0); err != nil {
+			return fmt.Errorf("register membarrier %#x: %w", uint64(1)<<bit, err)
 		}
 	}
 	if s.Personality != 0 {

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
-	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -46,14 +45,14 @@ type wait struct{ call, rip, rsp, rdi, rsi, rdx uint64 }
 
 // stopped looks at a thread that has just been stopped and sees to it that its
 // call goes on whatever becomes of the checkpoint.
-func (w *Waits) stopped(tr tracer.Tracing, tid int, s *procfs.Status) error {
+func (w *Waits) stopped(tr tracer.Tracing, tid int) error {
 	r, err := tr.Regs(tid)
 	if err != nil || int64(r.Orig_rax) < 0 {
 		return err
 	}
 	switch -int64(r.Rax) {
 	case int64(unix.EINTR):
-		return again(tr, tid, r, s)
+		return again(tr, tid, r)
 	case errRestartBlock:
 		if w.calls == nil {
 			w.calls = map[int]wait{}
@@ -71,9 +70,13 @@ func (w *Waits) stopped(tr tracer.Tracing, tid int, s *procfs.Status) error {
 
 // again makes a stopped thread make its call again if no signal has interrupted
 // it.
-func again(tr tracer.Tracing, tid int, r tracer.Regs, s *procfs.Status) error {
+func again(tr tracer.Tracing, tid int, r tracer.Regs) error {
 	if !eintr[r.Orig_rax] {
 		return nil
+	}
+	s, err := readStatus(tid, tid)
+	if err != nil {
+		return err
 	}
 	mask, err := tr.SigMask(tid)
 	if err != nil {
@@ -84,7 +87,7 @@ func again(tr tracer.Tracing, tid int, r tracer.Regs, s *procfs.Status) error {
 		if err != nil {
 			return err
 		}
-		if pendingSet(pending)&^mask&^ignored(s) != 0 {
+		if pendingSet(pending)&^mask&^ignored(&s) != 0 {
 			return nil // its handler decides
 		}
 	}

@@ -14,33 +14,14 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
-// A Task is a process that is stopped.
-type Task struct {
-	PID  int   // as this process sees it
-	TIDs []int // likewise, the leader first
-	// PodPID is the pid in the pod.
-	PodPID int
-	Zombie bool
-	// Stopped is the signal by which the job itself had stopped the process, 0 if
-	// it was running.
-	Stopped unix.Signal
-	Status  procfs.Status
-	Stat    procfs.Stat
-	VMAs    []procfs.VMA
-	VDSO    tracer.Addr
-
-	stopped  []*Task // the children that the job had stopped
-	stopSeen bool    // the parent has been told of the stop
-	hidden   bool    // its files in /proc are root's: it is not dumpable
-	dumpable uint64  // of a hidden process, as prctl(2) has it
-}
-
 // Tasks are the stopped processes of a pod, parents before children.
 type Tasks struct {
 	Init int // the pod's init, stopped too
 	List []*Task
 
 	stopped map[int]bool // threads of the job that are to be detached
+	looked  map[int]bool // those of them whose calls are seen to
+	waits   *Waits
 }
 
 // passes bounds how often one attempt looks for tasks that were born meanwhile,
@@ -62,7 +43,7 @@ func Suspend(tr tracer.Tracing, init int, waits *Waits) (ts *Tasks, err error) {
 }
 
 func attempt(tr tracer.Tracing, init int, waits *Waits) (_ *Tasks, err error) {
-	ts := &Tasks{Init: init, stopped: map[int]bool{}}
+	ts := &Tasks{Init: init, stopped: map[int]bool{}, looked: map[int]bool{}, waits: waits}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, ts.Resume(tr))
@@ -74,9 +55,22 @@ func attempt(tr tracer.Tracing, init int, waits *Waits) (_ *Tasks, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if !found {
-			return ts, ts.describe(tr, group, waits)
+		if found {
+			continue
 		}
+		if err := ts.describe(tr, group); err != nil {
+			return nil, err
+		}
+		for tid := range ts.stopped {
+			switch err := waits.stopped(tr, tid); {
+			case tracer.Gone(err):
+				delete(ts.stopped, tid) // another thread of its process has executed a program
+			case err != nil:
+				return nil, err
+			}
+			ts.looked[tid] = true
+		}
+		return ts, nil
 	}
 	return nil, fmt.Errorf("suspend: the job makes processes faster than they can be stopped, or has one that may not be traced (%d passes)", passes)
 }
@@ -170,91 +164,6 @@ func unseizable(pid, tid int, cause error) (seized, changed bool, err error) {
 	return false, false, fmt.Errorf("suspend process %d (%s): %w", st.PodPID, st.Name, cause)
 }
 
-// describe reads what /proc tells of each process.
-func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal, waits *Waits) error {
-	ours, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", ts.Init))
-	if err != nil {
-		return fmt.Errorf("suspend: %w", err)
-	}
-	byPID := map[int]*Task{}
-	for _, t := range ts.List {
-		byPID[t.PID] = t
-		dir := fmt.Sprintf("/proc/%d", t.PID)
-		if t.Status, err = procfs.ReadStatus(dir); err != nil {
-			return fmt.Errorf("suspend: %w", err)
-		}
-		if t.Status.State != 'Z' && t.Status.State != 't' {
-			// Another thread has executed a program since and is the leader now.
-			if _, err := tr.WaitStop(t.PID); err != nil {
-				return err
-			}
-			if t.Status, err = procfs.ReadStatus(dir); err != nil {
-				return fmt.Errorf("suspend: %w", err)
-			}
-		}
-		if t.Stat, err = procfs.ReadStat(dir); err != nil {
-			return fmt.Errorf("suspend: %w", err)
-		}
-		t.PodPID = t.Status.PodPID
-		if t.Stopped = group[t.PID]; t.Stopped != 0 {
-			if parent := byPID[t.Stat.PPID]; parent != nil {
-				parent.stopped = append(parent.stopped, t)
-			}
-		}
-		tids, err := procfs.Tasks(t.PID)
-		if err != nil {
-			return fmt.Errorf("suspend: %w", err)
-		}
-		if t.Status.State == 'Z' {
-			if len(tids) > 1 {
-				return fmt.Errorf("process %d (%s): its first thread has ended and others run on: "+
-					"such a process cannot be checkpointed", t.PodPID, t.Status.Name)
-			}
-			t.Zombie = true
-			continue
-		}
-		if t.Status.Seccomp == 1 || t.Status.SeccompFilters > ours.SeccompFilters {
-			return fmt.Errorf("process %d (%s) has confined itself by seccomp(2), which a restart cannot repeat: "+
-				"run the program without its sandbox", t.PodPID, t.Status.Name)
-		}
-		same, err := linux.SameMemory(t.PID, t.Stat.PPID)
-		if err != nil {
-			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
-		}
-		if same {
-			return fmt.Errorf("process %d (%s) shares its memory with its parent (clone with CLONE_VM): "+
-				"such a process cannot be checkpointed", t.PodPID, t.Status.Name)
-		}
-		// The leader first; a thread that ended meanwhile is not among the stopped.
-		t.TIDs = []int{t.PID}
-		for _, tid := range tids {
-			if tid != t.PID && ts.stopped[tid] {
-				t.TIDs = append(t.TIDs, tid)
-			}
-		}
-		if t.VMAs, err = procfs.Maps(t.PID, true); err != nil {
-			return fmt.Errorf("suspend: %w", err)
-		}
-		for _, v := range t.VMAs {
-			if v.Name == "[vdso]" {
-				t.VDSO = tracer.Addr(v.Start)
-			}
-		}
-		if t.VDSO == 0 {
-			return fmt.Errorf("process %d (%s) has no vdso and cannot be checkpointed", t.PodPID, t.Status.Name)
-		}
-		for _, tid := range t.TIDs {
-			if err := waits.stopped(tr, tid, &t.Status); err != nil {
-				return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
-			}
-		}
-		if err := t.show(tr); err != nil {
-			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
-		}
-	}
-	return nil
-}
-
 // vforkPatience is after how long a thread that does not stop is suspected to
 // wait for a child that it has made by vfork(2).
 const vforkPatience = 100 * time.Millisecond
@@ -303,7 +212,7 @@ func (ts *Tasks) Resume(tr tracer.Tracing) error {
 	}
 	var late []int
 	for _, tid := range tids {
-		err := tr.Detach(tid)
+		err := ts.release(tr, tid)
 		if err != nil && errors.Is(err, unix.ESRCH) {
 			late = append(late, tid)
 		} else if err != nil {
@@ -313,12 +222,30 @@ func (ts *Tasks) Resume(tr tracer.Tracing) error {
 	// Those that were asked to stop and had not may have waited for one of the
 	// others. A thread must be in a stop to be let go.
 	for _, tid := range late {
-		if err := tr.Release(tid); err != nil {
-			errs = append(errs, err)
+		if _, err := tr.WaitStopIn(tid, latePatience); err == nil {
+			err = ts.release(tr, tid)
+			if err != nil && !tracer.Gone(err) {
+				errs = append(errs, err)
+			}
+		} else if !tracer.Gone(err) {
+			tr.ReleaseLater(tid)
 		}
 	}
 	clear(ts.stopped)
 	return errors.Join(errs...)
+}
+
+// latePatience is how long Resume waits for a thread that has not stopped yet.
+const latePatience = 20 * time.Millisecond
+
+// release lets a stopped thread run on as if it had never stopped.
+func (ts *Tasks) release(tr tracer.Tracing, tid int) error {
+	if !ts.looked[tid] {
+		if err := ts.waits.stopped(tr, tid); err != nil {
+			return err
+		}
+	}
+	return tr.Detach(tid)
 }
 
 // ByPodPID finds a process by its pid in the pod.

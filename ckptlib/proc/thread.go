@@ -14,9 +14,6 @@ import (
 
 const prGetTIDAddress = 40 // PR_GET_TID_ADDRESS of prctl(2)
 
-// userCS64 is the code segment of 64-bit programs, arch/x86/include/asm/segment.h.
-const userCS64 = 0x33
-
 // captureThread captures one stopped thread. r is entered in it; the registers
 // that Leave will put back may be changed so that an interrupted call goes on.
 // abort is where the critical section that it was in is left for, or 0.
@@ -24,9 +21,6 @@ func captureThread(tr tracer.Tracing, r *tracer.Remote, task *Task, abort uint64
 	st, err := readStatus(task.PID, r.TID)
 	if err != nil {
 		return t, err
-	}
-	if cs := r.Saved().Cs; cs != userCS64 {
-		return t, errors.New("it is a 32-bit program, which cannot be checkpointed: build it for 64 bits")
 	}
 	t.TID, t.Comm, t.SigMask = st.PodPID, st.Name, r.Mask()
 	if t.Pending, err = tr.Pending(r.TID, false); err != nil {

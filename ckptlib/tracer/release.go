@@ -6,24 +6,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// latePeriod is how often the tracer looks for threads that Release could not
-// let go at once.
+// latePeriod is how often the tracer looks for threads of ReleaseLater.
 const latePeriod = 20 * time.Millisecond
 
-// Release lets a thread run on, untraced, that may not have stopped yet. One
-// that does not stop in time (it waits for a dead file system) is let go when
-// it does, by the tracer on its own.
-func (tr Tracing) Release(tid int) error {
-	_, err := tr.WaitStopIn(tid, latePeriod)
-	if err == nil {
-		err = tr.Detach(tid)
-	}
-	if err == nil || Gone(err) {
-		return nil
-	}
-	tr.late[tid] = true
-	return nil
-}
+// ReleaseLater has the tracer let go of a thread on its own when it stops: it
+// was asked to stop and does not (it waits for a dead file system, say).
+func (tr Tracing) ReleaseLater(tid int) { tr.late[tid] = true }
 
 // releaseLate lets go of those that have stopped since.
 func (tr Tracing) releaseLate() {

@@ -1,5 +1,6 @@
 // What a process is besides: directory, masks, limits, names, personality.
 #include "victim.h"
+#include <linux/membarrier.h>
 #include <sys/auxv.h>
 #include <sys/personality.h>
 #include <sys/utsname.h>
@@ -28,6 +29,8 @@ int main(int argc, char **argv) {
 		MUST(prctl(PR_SET_DUMPABLE, 0));
 	MUST(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0));
 	MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
+	MUST(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0));
+	MUST(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
 	MUST(setpriority(PRIO_PROCESS, 0, 7));
 	MUST(personality(ADDR_NO_RANDOMIZE));
 	initialised = 43;
@@ -51,10 +54,11 @@ int main(int argc, char **argv) {
 			mode_t m = umask(0);
 			umask(m);
 			say("%d %d %d cwd %s mask %o limits %lu %lu %lu %lu %lu name %s %d slack %d death %d dump %d thp %d nice %d pers %x data %d %d main %p "
-				"args %d %s exe %s host %s vdso %lx uid %d", getpid(), getppid(), getsid(0), cwd, m, l[0].rlim_cur, l[0].rlim_max, l[1].rlim_cur,
+				"args %d %s exe %s host %s vdso %lx uid %d barrier %ld %ld", getpid(), getppid(), getsid(0), cwd, m, l[0].rlim_cur, l[0].rlim_max, l[1].rlim_cur,
 				l[2].rlim_cur, l[3].rlim_max, name, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), prctl(PR_GET_TIMERSLACK), death,
 				prctl(PR_GET_DUMPABLE), prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), getpriority(PRIO_PROCESS, 0), personality(0xffffffff), initialised,
-				zeroed[9999], (void *)main, argc, argv[argc - 1], exe, u.nodename, getauxval(AT_SYSINFO_EHDR), getuid());
+				zeroed[9999], (void *)main, argc, argv[argc - 1], exe, u.nodename, getauxval(AT_SYSINFO_EHDR), getuid(),
+				syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), syscall(SYS_membarrier, 1 << 9, 0, 0));
 		} else if (is("time")) { // by way of the vdso, which must be where libc believes
 			struct timespec a, b;
 			clock_gettime(CLOCK_MONOTONIC, &a);

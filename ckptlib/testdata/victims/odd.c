@@ -3,6 +3,7 @@
 #include "victim.h"
 #include <linux/seccomp.h>
 #include <linux/filter.h>
+#include <sys/epoll.h>
 #include <sys/ptrace.h>
 
 static char stack[1 << 16];
@@ -10,6 +11,16 @@ static int other(void *arg) {
 	for (;;)
 		pause();
 	return 0;
+}
+// waits sees every interruption.
+static atomic_int waiting;
+static void *waits(void *arg) {
+	struct epoll_event e;
+	int fd = epoll_create1(EPOLL_CLOEXEC);
+	waiting = gettid();
+	if (epoll_wait(fd, &e, 1, -1) < 0)
+		wrong("epoll_wait: %s", strerror(errno));
+	return NULL;
 }
 static void *leaves(void *arg) {
 	for (;;)
@@ -64,14 +75,16 @@ int main(int argc, char **argv) {
 			MUST(read(fd, b, sizeof b - 1));
 			close(fd);
 		}
-	} else if (!strcmp(kind, "sysv-messages")) {
-		child = 0;
 	}
+	pthread_t pt;
+	pthread_create(&pt, NULL, waits, NULL);
+	while (!waiting || state(waiting) != 'S')
+		usleep(1000);
 	say("ready");
 	while (question()) {
 		if (is("count")) {
 			static int n;
-			say("%d", ++n);
+			say("%d%s", ++n, trouble);
 		} else if (is("undo")) {
 			kill(child, SIGKILL);
 			MUST(waitpid(child, NULL, 0) == child ? 0 : -1);

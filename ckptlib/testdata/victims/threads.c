@@ -221,14 +221,8 @@ int main(void) {
 	}
 	for (;;) { // until every thread sleeps in its call, and the spinning one spins
 		int asleep = 0;
-		for (int i = 0; i < N && started == N; i++) {
-			char path[64], b[256];
-			sprintf(path, "/proc/self/task/%d/stat", all[i].tid);
-			int fd = open(path, O_RDONLY), n = read(fd, b, sizeof b - 1);
-			close(fd);
-			b[n] = 0;
-			asleep += strrchr(b, ')')[2] == (all[i].wait == wait_spinning ? 'R' : 'S');
-		}
+		for (int i = 0; i < N && started == N; i++)
+			asleep += state(all[i].tid) == (all[i].wait == wait_spinning ? 'R' : 'S');
 		if (asleep == N)
 			break;
 		usleep(1000);

@@ -79,6 +79,16 @@ __attribute__((unused)) static long must(long r, const char *what) {
 }
 #define MUST(x) must((long)(x), #x)
 
+// state is that of a thread as /proc shows it: R, S, ...
+__attribute__((unused)) static char state(int tid) {
+	char path[64], b[256];
+	sprintf(path, "/proc/self/task/%d/stat", tid);
+	int fd = open(path, O_RDONLY), n = read(fd, b, sizeof b - 1);
+	close(fd);
+	b[n] = 0;
+	return strrchr(b, ')')[2];
+}
+
 __attribute__((unused)) static double now(clockid_t c) {
 	struct timespec t;
 	clock_gettime(c, &t);

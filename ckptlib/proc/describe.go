@@ -1,0 +1,179 @@
+package proc
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
+)
+
+// A Task is a process that is stopped.
+type Task struct {
+	PID  int   // as this process sees it
+	TIDs []int // likewise, the leader first
+	// PodPID is the pid in the pod.
+	PodPID int
+	Zombie bool
+	// Stopped is the signal by which the job itself had stopped the process, 0 if
+	// it was running.
+	Stopped unix.Signal
+	Status  procfs.Status
+	Stat    procfs.Stat
+	VMAs    []procfs.VMA
+	VDSO    tracer.Addr
+
+	stopped  []*Task // the children that the job had stopped
+	stopSeen bool    // the parent has been told of the stop
+	hidden   bool    // its files in /proc are root's: it is not dumpable
+	dumpable uint64  // of a hidden process, as prctl(2) has it
+}
+
+// userCS64 is the code segment of 64-bit programs, arch/x86/include/asm/segment.h.
+const userCS64 = 0x33
+
+// describe reads what /proc tells of each process.
+func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
+	init, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", ts.Init))
+	if err != nil {
+		return fmt.Errorf("suspend: %w", err)
+	}
+	byPID := map[int]*Task{}
+	for _, t := range ts.List {
+		byPID[t.PID] = t
+		if err := t.identify(tr); err != nil {
+			return fmt.Errorf("suspend: %w", err)
+		}
+		if t.Stopped = group[t.PID]; t.Stopped != 0 {
+			if parent := byPID[t.Stat.PPID]; parent != nil {
+				parent.stopped = append(parent.stopped, t)
+			}
+		}
+		if err := t.threads(ts.stopped); err != nil {
+			return err
+		}
+		if hint := t.refuse(&init); hint != "" {
+			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
+		}
+	}
+	if err := ts.mappings(); err != nil {
+		return fmt.Errorf("suspend: %w", err)
+	}
+	for _, t := range ts.List {
+		if t.Zombie {
+			continue
+		}
+		if t.VDSO == 0 {
+			return fmt.Errorf("process %d (%s) has no vdso and cannot be checkpointed", t.PodPID, t.Status.Name)
+		}
+		// The calls that are made in a process are those of 64-bit programs.
+		r, err := tr.Regs(t.PID)
+		if err != nil {
+			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
+		}
+		if r.Cs != userCS64 {
+			return fmt.Errorf("process %d (%s) is a 32-bit program, which cannot be checkpointed: build it for 64 bits", t.PodPID, t.Status.Name)
+		}
+		if err := t.show(tr); err != nil {
+			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
+		}
+	}
+	return nil
+}
+
+// identify reads who a process is.
+func (t *Task) identify(tr tracer.Tracing) (err error) {
+	dir := fmt.Sprintf("/proc/%d", t.PID)
+	if t.Status, err = procfs.ReadStatus(dir); err != nil {
+		return err
+	}
+	if t.Status.State != 'Z' && t.Status.State != 't' {
+		// Another thread has executed a program since and is the leader now.
+		if _, err := tr.WaitStop(t.PID); err != nil {
+			return err
+		}
+		if t.Status, err = procfs.ReadStatus(dir); err != nil {
+			return err
+		}
+	}
+	t.PodPID, t.Zombie = t.Status.PodPID, t.Status.State == 'Z'
+	t.Stat, err = procfs.ReadStat(dir)
+	return err
+}
+
+// threads lists the threads, the leader first. One that has ended meanwhile is
+// not among the stopped.
+func (t *Task) threads(stopped map[int]bool) error {
+	tids, err := procfs.Tasks(t.PID)
+	if err != nil {
+		return fmt.Errorf("suspend: %w", err)
+	}
+	if t.Zombie {
+		if len(tids) > 1 {
+			return fmt.Errorf("process %d (%s): its first thread has ended and others run on: "+
+				"such a process cannot be checkpointed", t.PodPID, t.Status.Name)
+		}
+		return nil
+	}
+	t.TIDs = []int{t.PID}
+	for _, tid := range tids {
+		if tid != t.PID && stopped[tid] {
+			t.TIDs = append(t.TIDs, tid)
+		}
+	}
+	return nil
+}
+
+// refuse says why a process cannot be checkpointed and what to do, or "".
+func (t *Task) refuse(init *procfs.Status) string {
+	if t.Zombie {
+		return ""
+	}
+	if t.Status.Seccomp == 1 || t.Status.SeccompFilters > init.SeccompFilters {
+		return "has confined itself by seccomp(2), which a restart cannot repeat: run the program without its sandbox"
+	}
+	if same, err := linux.SameMemory(t.PID, t.Stat.PPID); err != nil {
+		return "cannot be compared with its parent: " + err.Error()
+	} else if same {
+		return "shares its memory with its parent (clone with CLONE_VM): such a process cannot be checkpointed"
+	}
+	return ""
+}
+
+// mappings reads the mappings of all processes with several goroutines: the
+// kernel walks all page tables for them.
+func (ts *Tasks) mappings() error {
+	next := make(chan *Task)
+	errs := make(chan error, len(ts.List))
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for t := range next {
+				var err error
+				if t.VMAs, err = procfs.Maps(t.PID, true); err != nil {
+					errs <- err
+				}
+				for _, v := range t.VMAs {
+					if v.Name == "[vdso]" {
+						t.VDSO = tracer.Addr(v.Start)
+					}
+				}
+			}
+		}()
+	}
+	for _, t := range ts.List {
+		if !t.Zombie {
+			next <- t
+		}
+	}
+	close(next)
+	wg.Wait()
+	close(errs)
+	return <-errs
+}
