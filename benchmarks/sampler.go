@@ -65,7 +65,7 @@ func (s *sampler) run() {
 		moved := false
 		for _, pid := range pids {
 			t := cpuTime(pid)
-			moved = moved || t != times[pid]
+			moved = moved || t != times[pid] && !traced(pid)
 			times[pid] = t
 		}
 		if moved {
@@ -111,6 +111,13 @@ func (s *sampler) search() (pids []int) {
 		}
 	}
 	return pids
+}
+
+// traced tells whether somebody has a process in ptrace: then what it does is
+// not the program's doing but calls that were injected into it.
+func traced(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && !bytes.Contains(b, []byte("\nTracerPid:\t0\n"))
 }
 
 // cpuTime is what a process's main thread has had, in nanoseconds; 0 if it is
