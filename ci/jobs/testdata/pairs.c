@@ -3,10 +3,9 @@
 // that all go round in a ring until a second file appears.
 //
 // usage: pairs MEET STOP
-#include <mpi.h>
+#include "leave.h"
+
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { WORDS = 3000 }; // more than any transport sends eagerly in its first packet
 
@@ -86,10 +85,5 @@ int main(int argc, char **argv) {
 	if (rank == 0)
 		printf(" Verification    =               SUCCESSFUL\n"); // as the NAS kernels say it
 	fflush(stdout);
-	MPI_Barrier(MPI_COMM_WORLD);
-#ifdef MPICH_VERSION
-	_exit(0); // MPICH 4.0.2 hangs in MPI_Finalize over several hosts now and then
-#endif
-	MPI_Finalize();
-	return 0;
+	leave();
 }
