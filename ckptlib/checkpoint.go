@@ -48,7 +48,7 @@ type Checkpoint struct {
 // way.
 var ErrBusy = errors.New("a checkpoint of this pod is under way")
 
-// Suspend stops every thread of the pod. A checkpoint must be ended by Finish
+// Suspend stops every thread of the pod. A checkpoint must be ended by Write
 // or Abort.
 func (p *Pod) Suspend() (*Checkpoint, error) {
 	p.mu.Lock()
@@ -60,7 +60,7 @@ func (p *Pod) Suspend() (*Checkpoint, error) {
 	}
 	c := &Checkpoint{p: p, pairs: map[uint64]conn.ID{}}
 	err := p.pod.Tracer.Do(func(tr tracer.Tracing) (err error) {
-		c.tasks, err = proc.Suspend(tr, p.pod.Init, &p.waits)
+		c.tasks, err = proc.Suspend(tr, p.pod.Init, &p.waits, &p.twins)
 		return err
 	})
 	if err != nil {

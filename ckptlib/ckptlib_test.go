@@ -149,11 +149,11 @@ func (j *job) checkpoint() {
 	}
 	drained := c.Drained()
 	drainedAt := time.Since(start)
-	fail(c.Write(j.store, gen, ckptlib.WriteOptions{Compress: "none"}))
+	fail(c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}))
 	fail(c.Refill(context.Background(), drained))
 	fail(c.Resume())
 	pause := time.Since(start)
-	r, err := c.Finish()
+	r, err := c.Write()
 	fail(err)
 	_, err = j.store.Commit(gen, store.Manifest{Files: r.Files})
 	fail(err)

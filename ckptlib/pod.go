@@ -48,6 +48,7 @@ type Pod struct {
 	c     Config
 	pod   *pod.Pod
 	waits proc.Waits
+	twins proc.Twins
 	// table and notifier translate addresses; nil in a pod that has not moved.
 	table    *names.Table
 	notifier *names.Notifier

@@ -37,7 +37,7 @@ func (j *job) refused() string {
 	}
 	pairs, _ := conn.Match(ends)
 	c.SetPairs(pairs)
-	if err := c.Write(j.store, gen, ckptlib.WriteOptions{Compress: "none"}); err != nil {
+	if err := c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}); err != nil {
 		return err.Error()
 	}
 	j.t.Fatal("the checkpoint was not refused")
@@ -154,7 +154,7 @@ func TestJobGoesOnWhereverACheckpointIsAborted(t *testing.T) {
 		func(c *ckptlib.Checkpoint, _ int) error { _, err := c.Ends(); return err },
 		func(c *ckptlib.Checkpoint, _ int) error { _, _, err := c.Drain(); return err },
 		func(c *ckptlib.Checkpoint, gen int) error {
-			return c.Write(j.store, gen, ckptlib.WriteOptions{Compress: "none"})
+			return c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"})
 		},
 		func(c *ckptlib.Checkpoint, _ int) error { return c.Resume() },
 	}

@@ -19,18 +19,18 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
-// WriteOptions says how pages are stored.
-type WriteOptions struct {
+// SnapshotOptions says how pages are stored.
+type SnapshotOptions struct {
 	Compress    string       // "none", "s2" or "zstd"
 	Known       *store.Index // pages of earlier generations, or nil
 	VerifyPages bool         // compare bytes where keys are equal
 }
 
-// Write captures everything of the pod and copies its memory to the packs of a
+// Snapshot captures everything of the pod and copies its memory to the packs of a
 // generation that the coordinator has begun. Nothing is synced yet.
 //
 // Preconditions: Drain has returned no pending ends on any agent.
-func (c *Checkpoint) Write(st *store.Store, gen int, o WriteOptions) (err error) {
+func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err error) {
 	c.store, c.gen = st, gen
 	compression, err := store.ParseCompression(o.Compress)
 	if err != nil {
@@ -174,9 +174,9 @@ type Result struct {
 	Writer       *store.Writer // its keys serve the next generation's index
 }
 
-// Finish reads the mapped files, writes the images and syncs everything. The
+// Write reads the mapped files, writes the images and syncs everything. The
 // pod runs meanwhile. After an error the caller calls Abort.
-func (c *Checkpoint) Finish() (Result, error) {
+func (c *Checkpoint) Write() (Result, error) {
 	for _, f := range c.files.List {
 		if err := c.mappedFile(f); err != nil {
 			capturer{c}.Warn("%v", err)

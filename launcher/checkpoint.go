@@ -137,21 +137,21 @@ func (c *attempt) plan() []Step[*Agent] {
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
 		{Phase: Elect, Each: c.elect, Then: c.match},
 		{Phase: Drain, Each: each(rpc.Pair, func() any { return c.pairs }), Then: c.drain},
-		{Phase: Write, Each: c.write, Then: c.gatherTaken},
+		{Phase: Snapshot, Each: c.snapshot, Then: c.gatherTaken},
 	}
-	finish := []Step[*Agent]{
-		{Phase: Finish, Each: c.finish},
+	write := []Step[*Agent]{
+		{Phase: Write, Each: c.write},
 		{Phase: Commit, Then: c.commit},
 	}
 	if c.stop {
 		// What the job does after the memory was written would be done twice, so
 		// it does nothing more.
-		return append(plan, finish...)
+		return append(plan, write...)
 	}
 	plan = append(plan,
 		Step[*Agent]{Phase: Refill, Each: each(rpc.Refill, func() any { return c.taken })},
 		Step[*Agent]{Phase: Resume, Each: each(rpc.Resume, nil), Then: c.resumed})
-	return append(plan, finish...)
+	return append(plan, write...)
 }
 
 // abort is what is done when a phase fails: the job runs on.
@@ -242,11 +242,11 @@ func (c *attempt) drain(ctx context.Context) error {
 	}
 }
 
-func (c *attempt) write(ctx context.Context, a *Agent) error {
+func (c *attempt) snapshot(ctx context.Context, a *Agent) error {
 	c.mu.Lock()
 	c.wrote = true
 	c.mu.Unlock()
-	return a.call(ctx, rpc.Write, struct{}{}, nil)
+	return a.call(ctx, rpc.Snapshot, struct{}{}, nil)
 }
 
 // gatherTaken lists the ends whose queues were really read: they are to be put
@@ -283,9 +283,9 @@ func (c *attempt) resumed(context.Context) error {
 	return nil
 }
 
-func (c *attempt) finish(ctx context.Context, a *Agent) error {
+func (c *attempt) write(ctx context.Context, a *Agent) error {
 	var r rpc.Result
-	if err := a.call(ctx, rpc.Finish, struct{}{}, &r); err != nil {
+	if err := a.call(ctx, rpc.Write, struct{}{}, &r); err != nil {
 		return err
 	}
 	c.mu.Lock()

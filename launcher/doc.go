@@ -14,7 +14,7 @@
 //
 // A checkpoint is a plan of phases, each of them a barrier over all agents:
 //
-//	Prepare | Suspend | Elect | Drain | Write | Refill | Resume | Finish | Commit
+//	Prepare | Suspend | Elect | Drain | Snapshot | Refill | Resume | Write | Commit
 //	         \______________ the job stands still ____________/
 //
 // What must hold: a generation is committed only after every agent has reported

@@ -73,8 +73,8 @@ func TestUsedDropsHostsWithoutPods(t *testing.T) {
 }
 
 func TestOnlyErrorsThatAllPassAreTriedAgain(t *testing.T) {
-	retry := &PhaseError{Write, "n1", &wire.Error{Kind: wire.KindRetry, Text: "in vfork"}}
-	full := &PhaseError{Write, "n2", &wire.Error{Text: "no space left on device"}}
+	retry := &PhaseError{Snapshot, "n1", &wire.Error{Kind: wire.KindRetry, Text: "in vfork"}}
+	full := &PhaseError{Snapshot, "n2", &wire.Error{Text: "no space left on device"}}
 	for _, tt := range []struct {
 		err  error
 		want bool

@@ -14,15 +14,15 @@ type Phase string
 
 // The phases.
 const (
-	Prepare Phase = "prepare" // agents know which pages need not be written
-	Suspend Phase = "suspend" // every thread of the job stands still
-	Elect   Phase = "elect"   // who is connected to whom is known
-	Drain   Phase = "drain"   // no byte is on its way between two pods
-	Write   Phase = "write"   // all is captured, memory is in the packs
-	Refill  Phase = "refill"  // what was taken out of connections is back
-	Resume  Phase = "resume"  // the job runs
-	Finish  Phase = "finish"  // every file of the generation is durable
-	Commit  Phase = "commit"  // the manifest is durable: it is a checkpoint
+	Prepare  Phase = "prepare"  // agents know which pages need not be written
+	Suspend  Phase = "suspend"  // every thread of the job stands still
+	Elect    Phase = "elect"    // who is connected to whom is known
+	Drain    Phase = "drain"    // no byte is on its way between two pods
+	Snapshot Phase = "snapshot" // all is captured; what the job may change is copied or has a twin
+	Refill   Phase = "refill"   // what was taken out of connections is back
+	Resume   Phase = "resume"   // the job runs
+	Write    Phase = "write"    // every page and every file of the generation is durable
+	Commit   Phase = "commit"   // the manifest is durable: it is a checkpoint
 
 	Verify  Phase = "verify"  // every host can run what it is to get
 	Rebuild Phase = "rebuild" // processes and memory exist, nothing runs

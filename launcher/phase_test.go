@@ -39,7 +39,7 @@ func steps(phases ...Phase) []Step[*fakeAgent] {
 	return out
 }
 
-var everyPhase = []Phase{Prepare, Suspend, Elect, Drain, Write, Refill, Resume, Finish}
+var everyPhase = []Phase{Prepare, Suspend, Elect, Drain, Snapshot, Refill, Resume, Write}
 
 func TestNoAgentPassesABarrierAnotherFailed(t *testing.T) {
 	for _, fails := range everyPhase {

@@ -22,6 +22,7 @@ type Tasks struct {
 	stopped map[int]bool // threads of the job that are to be detached
 	looked  map[int]bool // those of them whose calls are seen to
 	waits   *Waits
+	twins   *Twins
 }
 
 // passes bounds how often one attempt looks for tasks that were born meanwhile,
@@ -30,10 +31,10 @@ const passes, attempts = 20, 50
 
 // Suspend stops every thread of every process below init, and init itself. On
 // an error everything runs again. It notes in waits what Capture and later
-// checkpoints need.
-func Suspend(tr tracer.Tracing, init int, waits *Waits) (ts *Tasks, err error) {
+// checkpoints need, and passes over twins of earlier ones.
+func Suspend(tr tracer.Tracing, init int, waits *Waits, twins *Twins) (ts *Tasks, err error) {
 	for i := range attempts {
-		if ts, err = attempt(tr, init, waits); !errors.Is(err, errVfork) {
+		if ts, err = attempt(tr, init, waits, twins); !errors.Is(err, errVfork) {
 			break
 		}
 		// The child needs time to execute its program.
@@ -42,8 +43,8 @@ func Suspend(tr tracer.Tracing, init int, waits *Waits) (ts *Tasks, err error) {
 	return ts, err
 }
 
-func attempt(tr tracer.Tracing, init int, waits *Waits) (_ *Tasks, err error) {
-	ts := &Tasks{Init: init, stopped: map[int]bool{}, looked: map[int]bool{}, waits: waits}
+func attempt(tr tracer.Tracing, init int, waits *Waits, twins *Twins) (_ *Tasks, err error) {
+	ts := &Tasks{Init: init, stopped: map[int]bool{}, looked: map[int]bool{}, waits: waits, twins: twins}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, ts.Resume(tr))
@@ -112,6 +113,9 @@ func (ts *Tasks) pass(tr tracer.Tracing, group map[int]unix.Signal) (found bool,
 			return nil
 		}
 		for _, c := range children {
+			if ts.twins.has(c) {
+				continue
+			}
 			if err := visit(c); err != nil {
 				return err
 			}

@@ -114,6 +114,19 @@ const syscallTimeout = 60 * time.Second
 // Syscall makes one system call in the thread and returns its result, or an
 // unix.Errno. It must not be one that blocks.
 func (r *Remote) Syscall(nr uint64, args ...uint64) (uint64, error) {
+	regs := r.call(nr, args)
+	if err := r.tr.SetRegs(r.TID, &regs); err != nil {
+		return 0, err
+	}
+	r.child = 0
+	if err := r.step(); err != nil {
+		return 0, fmt.Errorf("system call %d: %w", nr, err)
+	}
+	return r.result()
+}
+
+// call is the registers with which a thread makes a system call.
+func (r *Remote) call(nr uint64, args []uint64) Regs {
 	var a [6]uint64
 	copy(a[:], args)
 	regs := r.saved
@@ -123,13 +136,11 @@ func (r *Remote) Syscall(nr uint64, args ...uint64) (uint64, error) {
 	// restarted and move rip back.
 	regs.Orig_rax = ^uint64(0)
 	regs.Rdi, regs.Rsi, regs.Rdx, regs.R10, regs.R8, regs.R9 = a[0], a[1], a[2], a[3], a[4], a[5]
-	if err := r.tr.SetRegs(r.TID, &regs); err != nil {
-		return 0, err
-	}
-	r.child = 0
-	if err := r.step(); err != nil {
-		return 0, fmt.Errorf("system call %d: %w", nr, err)
-	}
+	return regs
+}
+
+// result is what the call that was stepped over has returned.
+func (r *Remote) result() (uint64, error) {
 	out, err := r.tr.Regs(r.TID)
 	if err != nil {
 		return 0, err
@@ -142,11 +153,15 @@ func (r *Remote) Syscall(nr uint64, args ...uint64) (uint64, error) {
 
 // step runs one instruction, a system call, to its end.
 func (r *Remote) step() error {
-	deadline := time.Now().Add(syscallTimeout)
+	if err := r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0); err != nil {
+		return err
+	}
+	return r.stepped(time.Now().Add(syscallTimeout))
+}
+
+// stepped waits until the instruction that was stepped into is done.
+func (r *Remote) stepped(deadline time.Time) error {
 	for {
-		if err := r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0); err != nil {
-			return err
-		}
 		ws, err := r.tr.wait(r.TID, deadline)
 		if err != nil {
 			return err
@@ -172,6 +187,9 @@ func (r *Remote) step() error {
 			if ws.StopSignal() != unix.SIGSTOP {
 				return &ThreadError{"PTRACE_SINGLESTEP", r.TID, fmt.Errorf("stopped by %v", ws.StopSignal())}
 			}
+		}
+		if err := r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0); err != nil {
+			return err
 		}
 	}
 }

@@ -97,10 +97,10 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.Drain:      method((*agent).drain),
 	rpc.ReadQueues: method((*agent).readQueues),
 	rpc.TakenEnds:  method((*agent).takenEnds),
-	rpc.Write:      method((*agent).write),
+	rpc.Snapshot:   method((*agent).snapshot),
 	rpc.Refill:     method((*agent).refill),
 	rpc.Resume:     method((*agent).resume),
-	rpc.Finish:     method((*agent).finish),
+	rpc.Write:      method((*agent).write),
 	rpc.Abort:      method((*agent).abort),
 
 	rpc.Verify:        method((*agent).verify),

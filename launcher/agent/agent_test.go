@@ -280,7 +280,7 @@ func TestUnknownMethodsAndPhasesOutOfTurnAreErrors(t *testing.T) {
 	if err := c.call("dance", struct{}{}, nil); wire.KindOf(err) != wire.KindUnknown {
 		t.Errorf("an unknown method gives %v, want kind %q", err, wire.KindUnknown)
 	}
-	for _, method := range []string{rpc.Suspend, rpc.Elect, rpc.Drain, rpc.Write, rpc.Resume, rpc.Finish, rpc.Connect, rpc.ResumeRestart, rpc.Processes} {
+	for _, method := range []string{rpc.Suspend, rpc.Elect, rpc.Drain, rpc.Snapshot, rpc.Resume, rpc.Write, rpc.Connect, rpc.ResumeRestart, rpc.Processes} {
 		if err := c.call(method, struct{}{}, nil); err == nil {
 			t.Errorf("%s without a pod succeeds", method)
 		}

@@ -16,7 +16,7 @@ type checkpoint struct {
 	*ckptlib.Checkpoint // nil before Suspend
 	store               *store.Store
 	number              int
-	options             ckptlib.WriteOptions
+	options             ckptlib.SnapshotOptions
 	resumed             bool
 }
 
@@ -40,7 +40,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if err != nil {
 		return nothing{}, err
 	}
-	c := &checkpoint{store: st, number: r.Number, options: ckptlib.WriteOptions{Compress: r.Compress}}
+	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Compress: r.Compress}}
 	if r.Known > 0 {
 		g, err := st.Load(r.Known)
 		if err != nil {
@@ -138,12 +138,12 @@ func (a *agent) takenEnds(context.Context, nothing) ([]conn.ID, error) {
 	return c.Drained(), nil
 }
 
-func (a *agent) write(context.Context, nothing) (nothing, error) {
+func (a *agent) snapshot(context.Context, nothing) (nothing, error) {
 	c, err := a.suspended()
 	if err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, c.Write(c.store, c.number, c.options)
+	return nothing{}, c.Snapshot(c.store, c.number, c.options)
 }
 
 func (a *agent) refill(ctx context.Context, ids []conn.ID) (nothing, error) {
@@ -163,12 +163,12 @@ func (a *agent) resume(context.Context, nothing) (nothing, error) {
 	return nothing{}, c.Resume()
 }
 
-func (a *agent) finish(context.Context, nothing) (rpc.Result, error) {
+func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	c, err := a.suspended()
 	if err != nil {
 		return rpc.Result{}, err
 	}
-	r, err := c.Finish()
+	r, err := c.Write()
 	if err != nil {
 		return rpc.Result{}, err
 	}

@@ -9,7 +9,7 @@
 //
 // and for each checkpoint
 //
-//	Prepare Suspend Elect Pair Drain... ReadQueues... Write Refill Resume Finish
+//	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Refill Resume Write
 //
 // or Abort at any point of it. The agent calls Shim, Resolve and Owner, and
 // sends the events Exit and Warn.
@@ -35,10 +35,10 @@ const (
 	Drain      = "drain"       // nothing -> Drained
 	ReadQueues = "read-queues" // []conn.ID -> nothing
 	TakenEnds  = "taken-ends"  // nothing -> []conn.ID
-	Write      = "write"       // nothing -> nothing
+	Snapshot   = "snapshot"    // nothing -> nothing
 	Refill     = "refill"      // []conn.ID -> nothing
 	Resume     = "resume"      // nothing -> nothing
-	Finish     = "finish"      // nothing -> Result
+	Write      = "write"       // nothing -> Result
 	Abort      = "abort"       // nothing -> nothing
 
 	Verify        = "verify"         // Restart -> Verified
