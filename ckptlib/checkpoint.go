@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,8 +40,11 @@ type Checkpoint struct {
 	gen      int
 	writer   *store.Writer
 	table    *store.TableBuilder
+	mu       sync.Mutex // guards mem.found while it is being filled
+	mem      memory
 	warnings []string
-	logical  int64
+	logical  int64 // bytes of memory that have content
+	changed  int64 // of them, those that had to be read
 	resumed  bool
 }
 
@@ -230,7 +234,7 @@ func (c *Checkpoint) Resume() error {
 // Abort gives the checkpoint up: the pod runs on, and nothing of the
 // checkpoint stays in the store.
 func (c *Checkpoint) Abort() error {
-	err := c.Resume()
+	err := errors.Join(c.Resume(), c.endTwins())
 	if c.writer != nil {
 		err = errors.Join(err, c.writer.Abort())
 	}

@@ -31,7 +31,8 @@ func (s *SharedSet) Resident(r *tracer.Remote, vmas []procfs.VMA) error {
 		if err != nil || !v.Shared {
 			continue
 		}
-		// mincore(2) does not tell of pages that are swapped out.
+		// mincore(2) does not tell of pages that are swapped out. Where the flags have
+		// not been read nothing is (proc's ReadFlags).
 		if _, ok := s.kindOf(v.Name, dev); !ok || v.Swapped {
 			continue
 		}

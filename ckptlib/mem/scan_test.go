@@ -76,7 +76,7 @@ func TestScanFindsWrittenPagesWithAndWithoutPagemapScan(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(want, pages(m, found.Own)); d != "" {
+			if d := cmp.Diff(want, pages(m, found.Changed)); d != "" {
 				t.Errorf("old %v: written pages of the %s mapping (-want +got):\n%s", old, name, d)
 			}
 		}
@@ -89,7 +89,7 @@ func TestScanFindsWrittenPagesWithAndWithoutPagemapScan(t *testing.T) {
 		if guards != nil {
 			own = [][2]int{{0, 4}, {7, 16}}
 		}
-		if d := cmp.Diff(own, pages(guarded, found.Own)); d != "" {
+		if d := cmp.Diff(own, pages(guarded, found.Changed)); d != "" {
 			t.Errorf("old %v: pages beside guards (-want +got):\n%s", old, d)
 		}
 		if d := cmp.Diff(guards, pages(guarded, found.Guards)); d != "" {
@@ -121,7 +121,7 @@ func TestScanLeavesTheZeroPageOut(t *testing.T) {
 	if s.old { // Linux before 6.7 does not tell an ordinary user
 		want = [][2]int{{2, 3}, {5, 6}}
 	}
-	if d := cmp.Diff(want, pages(b, found.Own)); d != "" {
+	if d := cmp.Diff(want, pages(b, found.Changed)); d != "" {
 		t.Errorf("own pages (-want +got):\n%s", d)
 	}
 }

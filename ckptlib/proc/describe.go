@@ -144,28 +144,33 @@ func (t *Task) refuse(init *procfs.Status) string {
 	return ""
 }
 
-// mappings reads the mappings of all processes with several goroutines: the
-// kernel walks all page tables for them.
+// mappings reads the mappings of all processes.
 func (ts *Tasks) mappings() error {
+	return ts.Each(func(t *Task) (err error) {
+		t.VMAs, err = procfs.Maps(t.PID, false)
+		for _, v := range t.VMAs {
+			if v.Name == "[vdso]" {
+				t.VDSO = tracer.Addr(v.Start)
+			}
+		}
+		return err
+	})
+}
+
+// Each calls fn for every process but zombies, from as many goroutines as there
+// are processors, and returns the first error.
+func (ts *Tasks) Each(fn func(*Task) error) error {
 	next := make(chan *Task)
 	errs := make(chan error, len(ts.List))
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for t := range next {
-				var err error
-				if t.VMAs, err = procfs.Maps(t.PID, true); err != nil {
+				if err := fn(t); err != nil {
 					errs <- err
 				}
-				for _, v := range t.VMAs {
-					if v.Name == "[vdso]" {
-						t.VDSO = tracer.Addr(v.Start)
-					}
-				}
 			}
-		}()
+		})
 	}
 	for _, t := range ts.List {
 		if !t.Zombie {

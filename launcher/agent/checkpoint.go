@@ -27,7 +27,8 @@ const indexBytes = 512 << 20
 // prepare does what can be done before the pod is stopped: it learns which pages
 // the last generation has.
 func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) {
-	if _, err := a.running(); err != nil {
+	p, err := a.running()
+	if err != nil {
 		return nothing{}, err
 	}
 	a.mu.Lock()
@@ -40,7 +41,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if err != nil {
 		return nothing{}, err
 	}
-	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Compress: r.Compress}}
+	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Stop: r.Stop, Compress: r.Compress, Newest: r.Known}}
 	if r.Known > 0 {
 		g, err := st.Load(r.Known)
 		if err != nil {
@@ -57,6 +58,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 			a.warn(fmt.Sprintf("%v; what this checkpoint needs of it is written again", damaged))
 		}
 	}
+	p.Prepare()
 	a.mu.Lock()
 	a.ckpt = c
 	a.mu.Unlock()
@@ -179,7 +181,7 @@ func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	}
 	a.mu.Unlock()
 	return rpc.Result{
-		Files: r.Files, BytesLogical: r.BytesLogical, BytesWritten: r.BytesWritten,
+		Files: r.Files, BytesLogical: r.BytesLogical, BytesChanged: r.BytesChanged, BytesWritten: r.BytesWritten,
 		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings,
 	}, nil
 }

@@ -98,8 +98,8 @@ type CkptMode string
 
 // The values of --ckpt-mode.
 const (
-	CkptStop CkptMode = "stop" // until everything is written
 	CkptFork CkptMode = "fork" // until copies of the processes are made
+	CkptStop CkptMode = "stop" // until everything is written
 )
 
 // Compression names how pages are stored.
@@ -125,7 +125,7 @@ type Checkpointing struct {
 	CkptIntervalAuto bool
 	// CkptKeep is how many generations are kept, 0 for all.
 	CkptKeep int
-	// CkptMode is CkptStop by default.
+	// CkptMode is CkptFork by default.
 	CkptMode CkptMode
 	// CkptCompress is CompressNone by default.
 	CkptCompress Compression
