@@ -16,7 +16,7 @@ func none(string) string { return "" }
 // base is the run of a line without options.
 func base(change func(*Run)) *Run {
 	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto}
-	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressNone
+	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressAuto
 	change(r)
 	return r
 }
@@ -146,7 +146,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 }
 
 func TestVerbsAreRead(t *testing.T) {
-	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressNone}
+	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressAuto}
 	for line, want := range map[string]Command{
 		"checkpoint d":           {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d"}},
 		"checkpoint d --stop":    {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d", Stop: true}},

@@ -107,6 +107,7 @@ type Compression string
 
 // The values of --ckpt-compress.
 const (
+	CompressAuto Compression = "auto"
 	CompressNone Compression = "none"
 	CompressS2   Compression = "s2"
 	CompressZstd Compression = "zstd"
@@ -127,7 +128,7 @@ type Checkpointing struct {
 	CkptKeep int
 	// CkptMode is CkptFork by default.
 	CkptMode CkptMode
-	// CkptCompress is CompressNone by default.
+	// CkptCompress is CompressAuto by default.
 	CkptCompress Compression
 	// CkptOn are the signals that cause a checkpoint: nil if not given,
 	// empty for --ckpt-on none.

@@ -37,9 +37,9 @@ var ckptOptions = []option{
 	},
 	{
 		name: "ckpt-compress", arg: "HOW", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
-		doc: "none (the default), s2 or zstd",
+		doc: "auto (the default: s2 for what gets smaller by it), none, s2 or zstd",
 		set: func(p *parser, v string) (err error) {
-			p.run.CkptCompress, err = oneOf(v, CompressNone, CompressS2, CompressZstd)
+			p.run.CkptCompress, err = oneOf(v, CompressAuto, CompressNone, CompressS2, CompressZstd)
 			return err
 		},
 	},
