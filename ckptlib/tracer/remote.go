@@ -27,6 +27,7 @@ type Remote struct {
 	gadget  uint64
 	scratch uint64
 	child   int
+	stepped bool // the kernel has a step to report yet
 }
 
 // Enter prepares a stopped thread for system calls: its registers and signal
@@ -100,7 +101,26 @@ func (r *Remote) Leave() error {
 func (r *Remote) LeaveBare() error { return r.restore() }
 
 func (r *Remote) restore() error {
-	return errors.Join(r.tr.SetRegs(r.TID, &r.saved), r.tr.SetSigMask(r.TID, r.mask))
+	return errors.Join(r.unstep(), r.tr.SetRegs(r.TID, &r.saved), r.tr.SetSigMask(r.TID, r.mask))
+}
+
+// unstep has the kernel forget that it is stepping the thread. It does so when a
+// tracer lets go of it, but not when the tracer dies: the thread would get
+// SIGTRAP, and the program end. With a stop asked for before, the thread does not
+// come as far as the program's code.
+func (r *Remote) unstep() error {
+	if !r.stepped {
+		return nil
+	}
+	r.stepped = false
+	if err := r.tr.Interrupt(r.TID); err != nil {
+		return err
+	}
+	if err := r.tr.Cont(r.TID, 0); err != nil {
+		return err
+	}
+	_, err := r.tr.WaitStop(r.TID)
+	return err
 }
 
 // Child is the thread or process that the last Syscall made, as the tracer sees
@@ -153,14 +173,19 @@ func (r *Remote) result() (uint64, error) {
 
 // step runs one instruction, a system call, to its end.
 func (r *Remote) step() error {
-	if err := r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0); err != nil {
+	if err := r.startStep(); err != nil {
 		return err
 	}
-	return r.stepped(time.Now().Add(syscallTimeout))
+	return r.finishStep(time.Now().Add(syscallTimeout))
 }
 
-// stepped waits until the instruction that was stepped into is done.
-func (r *Remote) stepped(deadline time.Time) error {
+func (r *Remote) startStep() error {
+	r.stepped = true
+	return r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0)
+}
+
+// finishStep waits until the instruction is done.
+func (r *Remote) finishStep(deadline time.Time) error {
 	for {
 		ws, err := r.tr.wait(r.TID, deadline)
 		if err != nil {
@@ -188,7 +213,7 @@ func (r *Remote) stepped(deadline time.Time) error {
 				return &ThreadError{"PTRACE_SINGLESTEP", r.TID, fmt.Errorf("stopped by %v", ws.StopSignal())}
 			}
 		}
-		if err := r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0); err != nil {
+		if err := r.startStep(); err != nil {
 			return err
 		}
 	}

@@ -139,6 +139,31 @@ func TestStoppedVictimRunsOnAfterTracerDies(t *testing.T) {
 	v.ask(t, "on")
 }
 
+// Between a call made in it and the end of the pause a thread must not depend on
+// its tracer: the kernel would go on stepping it, and SIGTRAP end the program.
+func TestVictimRunsOnWhenTheTracerDiesAfterACallInIt(t *testing.T) {
+	v := startVictim(t)
+	tr := tracer.New()
+	err := tr.Do(func(tr tracer.Tracing) error {
+		vdso, err := stop(tr, v.pid())
+		if err != nil {
+			return err
+		}
+		r, err := tr.Enter(v.pid(), vdso)
+		if err != nil {
+			return err
+		}
+		_, err = r.Syscall(unix.SYS_GETPID)
+		return errors.Join(err, r.Leave())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Close()
+	v.ask(t, "on")
+	v.ask(t, "and on")
+}
+
 func TestStubDiesWithItsTracer(t *testing.T) {
 	v := startVictim(t)
 	tr := tracer.New()

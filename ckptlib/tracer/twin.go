@@ -28,14 +28,14 @@ func (r *Remote) StartTwin() error {
 		return err
 	}
 	r.child = 0
-	return r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0)
+	return r.startStep()
 }
 
 // FinishTwin waits for the copy that StartTwin began and returns its pid as the
 // tracer sees it. It dies with the tracer; whoever has it ends it with Kill, and
 // then has its parent reap it. An unix.Errno says why the kernel made none.
 func (r *Remote) FinishTwin() (pid int, err error) {
-	err = r.stepped(time.Now().Add(syscallTimeout))
+	err = r.finishStep(time.Now().Add(syscallTimeout))
 	if err == nil {
 		_, err = r.result()
 	}
