@@ -134,8 +134,10 @@ func each(method string, params func() any) func(context.Context, *Agent) error 
 func (c *attempt) plan() []Step[*Agent] {
 	plan := []Step[*Agent]{
 		{Phase: Prepare, Each: each(rpc.Prepare, func() any {
-			return rpc.Generation{Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress),
-				Stop: c.stop || c.j.record.Checkpoints.CkptMode == flags.CkptStop}
+			return rpc.Generation{
+				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress),
+				Stop: c.stop || c.j.record.Checkpoints.CkptMode == flags.CkptStop,
+			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
 		{Phase: Elect, Each: c.elect, Then: c.match},
