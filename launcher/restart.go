@@ -166,6 +166,9 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 		if j.control, err = listenControl(j.dir); err != nil {
 			return err
 		}
+		if err := j.lockStore(); err != nil {
+			return err
+		}
 	}
 	return j.startAgents(ctx, hostOf)
 }
