@@ -58,6 +58,10 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 		if err := j.openStore(ctx); err != nil {
 			return Report{}, err
 		}
+	} else if !j.claimed {
+		if err := j.claimStore(ctx, j.opened()); err != nil {
+			return Report{}, err
+		}
 	}
 	st, known := j.opened(), j.newest()
 	start := time.Now()

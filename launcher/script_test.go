@@ -70,6 +70,7 @@ func scriptedJob(t *testing.T, s *script) (*Job, *bytes.Buffer) {
 		t.Fatal(err)
 	}
 	j.use(st, 0)
+	j.claimed = true
 	toAgent, fromUs := io.Pipe()
 	toUs, fromAgent := io.Pipe()
 	go func() {

@@ -65,19 +65,30 @@ func (j *Job) openStore(ctx context.Context) (err error) {
 	if err = unused(st, j.dir); err != nil {
 		return err
 	}
-	if err = j.record.write(st); err != nil {
-		return err
-	}
-	if err = j.shareStore(ctx, st); err != nil {
-		return err
+	if err = j.claimStore(ctx, st); err != nil {
+		return otherDir(err)
 	}
 	j.use(st, 0)
 	return nil
 }
 
+// claimStore makes the store this job's: its files say so, and every host has
+// seen them there.
+func (j *Job) claimStore(ctx context.Context, st *store.Store) error {
+	err := j.lockStore()
+	if err == nil {
+		err = j.shareStore(ctx, st)
+	}
+	if err == nil {
+		err = j.record.write(st)
+	}
+	j.claimed = err == nil
+	return err
+}
+
 // otherDir adds what the user of a new job can do about its directory.
 func otherDir(err error) error {
-	return fmt.Errorf("%w\n  or choose another directory for this job with --ckpt-dir", err)
+	return fmt.Errorf("%w\n  choose another directory for this job with --ckpt-dir", err)
 }
 
 // unused refuses a store in which another job has left checkpoints. One without
@@ -135,7 +146,7 @@ type controlFile struct {
 func writeControlFile(dir string, b []byte) error {
 	f, err := os.CreateTemp(dir, controlName+".tmp-*")
 	if err != nil {
-		return fmt.Errorf("write to the checkpoint directory: %w\n  make it writable, or choose another with --ckpt-dir", err)
+		return fmt.Errorf("write to the checkpoint directory: %w", err)
 	}
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Close()); err == nil {
