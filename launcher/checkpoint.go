@@ -40,7 +40,9 @@ type attempt struct {
 	ends    []conn.End
 	pairs   []conn.Pair
 	owner   map[conn.ID]int // pods
+	read    bool            // agents were told to read from connections
 	taken   []conn.ID
+	broken  bool // the job cannot go on
 	results map[int]rpc.Result
 	wrote   bool // the number has been used
 
@@ -51,11 +53,15 @@ type attempt struct {
 }
 
 // checkpoint makes a checkpoint. If it fails the job runs on, and the error says
-// why. With stop the job stands still when it returns without an error, and is
-// to be ended.
+// why; a brokenError says that it cannot. With stop the job stands still when it
+// returns without an error, and is to be ended.
 func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 	if j.opened() == nil {
 		if err := j.openStore(ctx); err != nil {
+			return Report{}, err
+		}
+	} else if !j.claimed {
+		if err := j.claimStore(ctx, j.opened()); err != nil {
 			return Report{}, err
 		}
 	}
@@ -83,7 +89,7 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 			}
 			number = 0
 		}
-		if !passes(err) || ctx.Err() != nil {
+		if isBroken(err) || !passes(err) || ctx.Err() != nil {
 			return Report{}, err
 		}
 		if try == maxTries {
@@ -154,16 +160,16 @@ func (c *attempt) plan() []Step[*Agent] {
 		return append(plan, write...)
 	}
 	plan = append(plan,
-		Step[*Agent]{Phase: Refill, Each: each(rpc.Refill, func() any { return c.taken })},
+		Step[*Agent]{Phase: Refill, Then: c.refill},
 		Step[*Agent]{Phase: Resume, Each: each(rpc.Resume, nil), Then: c.resumed})
 	return append(plan, write...)
 }
 
-// abort is what is done when a phase fails: the job runs on.
+// abort is what is done when a phase fails: the job runs on, if it can.
 func (c *attempt) abort() []Step[*Agent] {
 	return []Step[*Agent]{
 		{Phase: Refill, Then: c.refillTaken},
-		{Phase: Abort, Each: each(rpc.Abort, nil)},
+		{Phase: Abort, Each: c.giveUp},
 	}
 }
 
@@ -235,6 +241,7 @@ func (c *attempt) drain(ctx context.Context) error {
 		case time.Now().After(deadline):
 			return fmt.Errorf("%s still have bytes on their way after %v; is the network between the hosts down?", count(pending, "connection"), drainTime)
 		}
+		c.read = c.read || len(read) > 0
 		err = Barrier(ctx, c.j.agents, Drain, func(ctx context.Context, a *Agent) error {
 			if len(read[a.Pod]) == 0 {
 				return nil
@@ -252,34 +259,6 @@ func (c *attempt) snapshot(ctx context.Context, a *Agent) error {
 	c.wrote = true
 	c.mu.Unlock()
 	return a.call(ctx, rpc.Snapshot, struct{}{}, nil)
-}
-
-// gatherTaken lists the ends whose queues were really read: they are to be put
-// back on both sides.
-func (c *attempt) gatherTaken(ctx context.Context) error {
-	c.taken = []conn.ID{}
-	return Barrier(ctx, c.j.agents, Refill, func(ctx context.Context, a *Agent) error {
-		var ids []conn.ID
-		if err := a.call(ctx, rpc.TakenEnds, struct{}{}, &ids); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		c.taken = append(c.taken, ids...)
-		c.mu.Unlock()
-		return nil
-	})
-}
-
-// refillTaken puts back what was taken when the checkpoint is given up; the job
-// may have been resumed already.
-func (c *attempt) refillTaken(ctx context.Context) error {
-	if c.pause > 0 {
-		return nil
-	}
-	if err := c.gatherTaken(ctx); err != nil || len(c.taken) == 0 {
-		return err
-	}
-	return Barrier(ctx, c.j.agents, Refill, each(rpc.Refill, func() any { return c.taken }))
 }
 
 func (c *attempt) resumed(context.Context) error {

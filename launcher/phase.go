@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/gompirun/gompirun/ckptlib/conn"
 )
 
 // Phase is a step of a checkpoint or a restart. Each constant says what holds
@@ -66,8 +68,9 @@ func (e *PhaseError) Error() string {
 // Unwrap returns the cause.
 func (e *PhaseError) Unwrap() error { return e.Err }
 
-// abortTime bounds what is done to give up. An agent that takes longer is lost.
-const abortTime = 30 * time.Second
+// abortTime bounds what is done to give up, of which putting bytes back into
+// connections may take the longest. An agent that takes longer is lost.
+const abortTime = conn.Stall + 20*time.Second
 
 // RunPlan takes all members through a plan. After each phase it waits for all of
 // them, also when one has failed: an agent that still drains must not be told to

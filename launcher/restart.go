@@ -166,6 +166,9 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 		if j.control, err = listenControl(j.dir); err != nil {
 			return err
 		}
+		if err := j.lockStore(); err != nil {
+			return err
+		}
 	}
 	return j.startAgents(ctx, hostOf)
 }
@@ -205,7 +208,6 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		j.tellPlan(g)
 		return nil
 	}
-	verify.Then = func(ctx context.Context) error { return j.shareStore(ctx, j.opened()) }
 	plan := []Step[*Agent]{
 		verify,
 		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }},
@@ -232,7 +234,11 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	for i, a := range j.agents {
 		j.record.Pods[i].Host = a.Host
 	}
-	return j.record.write(j.opened())
+	// A job runs as well from a store that is full or may only be read.
+	if err := j.claimStore(ctx, j.opened()); err != nil {
+		j.say("the job runs, but no checkpoint of it can be made until this is mended: %v", err)
+	}
+	return nil
 }
 
 func (v *revival) rebuild(ctx context.Context, a *Agent, r rpc.Restart) error {

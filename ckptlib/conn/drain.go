@@ -186,7 +186,8 @@ func (d *Drainer) Drained() []ID {
 
 // Streams empties the receive queues of ends that are to be put back, and
 // returns them for Exchange. The caller names both ends of every connection that
-// has a drained end, as far as they are in this pod.
+// has a drained end, as far as they are in this pod. There is no way back: if it
+// fails, or Exchange or Refill after it, the connections are lost.
 func (d *Drainer) Streams(ids []ID) ([]*Stream, error) {
 	var streams []*Stream
 	for _, id := range ids {
