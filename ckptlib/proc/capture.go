@@ -38,6 +38,7 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		return p, err
 	}
 	p.FS.Umask = t.Status.Umask
+	p.SharesFiles, p.SharesFS = t.sharesFiles, t.sharesFS
 	for i := range 16 {
 		var l unix.Rlimit
 		if err := unix.Prlimit(t.PID, i, nil, &l); err != nil {
@@ -88,6 +89,9 @@ func captureOther(tr tracer.Tracing, t *Task, tid int, scratch tracer.Addr, wait
 	}
 	r.UseScratch(scratch)
 	th, err = captureThread(tr, r, t, abort, waits)
+	if err == nil {
+		err = captureOwnFS(t, tid, &th)
+	}
 	return th, errors.Join(err, r.LeaveBare())
 }
 
