@@ -136,7 +136,7 @@ func isTCP(s *kobj.Source) bool {
 		return false
 	}
 	proto, err := unix.GetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	return err == nil && proto == unix.IPPROTO_TCP
+	return err == nil && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 }
 
 // SetPairs tells which ends belong together. Those of other pods are passed

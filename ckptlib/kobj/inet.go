@@ -47,6 +47,15 @@ func captureInet(c Capturer, s *Source, f *image.File) error {
 	switch {
 	case n.Type == unix.SOCK_STREAM && n.Protocol == unix.IPPROTO_TCP:
 		err = captureTCP(c, s, n)
+	case n.Protocol == unix.IPPROTO_MPTCP && n.Remote == "":
+		// A listener of Go's net.Listen: what it accepts is TCP, unless the other
+		// side asks for more.
+		err = captureTCP(c, s, n)
+	case n.Protocol == unix.IPPROTO_MPTCP:
+		return &UnsupportedError{
+			Source: s.String(),
+			Hint:   "it is a connection of Multipath TCP: run the program with GODEBUG=multipathtcp=0 if it is written in Go, else without mptcpize",
+		}
 	case n.Type == unix.SOCK_DGRAM && n.Protocol == unix.IPPROTO_UDP:
 		captureUDP(c, s, n)
 	default:

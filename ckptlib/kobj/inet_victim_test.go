@@ -17,7 +17,7 @@ import (
 
 // inetVictim makes sockets as it is told and answers for what it has:
 //
-//	socket FAMILY TYPE FD | bind FD ADDR | listen FD BACKLOG | connect FD ADDR | accept FD NEW
+//	socket FAMILY TYPE FD | mptcp FAMILY FD | bind FD ADDR | listen FD BACKLOG | connect FD ADDR | accept FD NEW
 //	send FD TEXT | recv FD | close FD | shutdown FD HOW | set FD LEVEL OPTION VALUE | name FD | nonblock FD
 var inetVictim = victimProgram("inet", func(v *victimSide) {
 	v.say("ready")
@@ -41,6 +41,10 @@ var inetVictim = victimProgram("inet", func(v *victimSide) {
 			fd, err := unix.Socket(num(1), num(2), 0)
 			v.must(err)
 			v.at(num(3), fd)
+		case "mptcp":
+			fd, err := unix.Socket(num(1), unix.SOCK_STREAM, unix.IPPROTO_MPTCP)
+			v.must(err)
+			v.at(num(2), fd)
 		case "bind":
 			v.must(unix.Bind(num(1), addr(num(1), 2)))
 		case "listen":
