@@ -1,5 +1,7 @@
 package image
 
+import "net/netip"
+
 // FD is a descriptor: a number in a process's table.
 type FD struct {
 	Num     int    `json:"num"`
@@ -226,6 +228,8 @@ type Inet struct {
 	Remote   string  `json:"remote,omitempty"`
 	Backlog  int     `json:"backlog,omitempty"`
 	Options  Options `json:"options,omitempty"`
+	// Groups are the multicast groups that it has joined.
+	Groups []Membership `json:"groups,omitempty"`
 
 	// Conn names a connection inside the job, the same for its two ends in
 	// whichever pods; "" is a connection that leads outside of the job.
@@ -239,4 +243,13 @@ type Inet struct {
 	ShutRead   bool `json:"shut_read,omitempty"`
 	ShutWrite  bool `json:"shut_write,omitempty"`
 	PeerClosed bool `json:"peer_closed,omitempty"`
+}
+
+// Membership is a multicast group that a socket has joined on an interface, for
+// what comes from some sources, or from all but some.
+type Membership struct {
+	Interface string       `json:"interface"`
+	Group     netip.Addr   `json:"group"`
+	Exclude   bool         `json:"exclude,omitempty"`
+	Sources   []netip.Addr `json:"sources,omitempty"`
 }

@@ -58,6 +58,7 @@ func captureInet(c Capturer, s *Source, f *image.File) error {
 		}
 	case n.Type == unix.SOCK_DGRAM && n.Protocol == unix.IPPROTO_UDP:
 		captureUDP(c, s, n)
+		err = captureGroups(s, n)
 	default:
 		return &UnsupportedError{
 			Source: s.String(),
@@ -147,6 +148,9 @@ func captureTCP(c Capturer, s *Source, n *image.Inet) error {
 		n.ShutWrite = slices.Contains([]int{finWait1, finWait2, closing, lastAck, timeWait}, state)
 		n.PeerClosed = slices.Contains([]int{closeWait, closing, lastAck, timeWait}, state)
 		n.ShutRead = noMoreInput && !n.PeerClosed
+	}
+	if err := refuseUrgent(s); err != nil {
+		return err
 	}
 	n.State = inetConnected
 	k, inside := c.Conn(s.Stat.Ino)

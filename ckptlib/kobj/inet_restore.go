@@ -23,6 +23,7 @@ func restoreInet(m *Maker, f *image.File) (int, error) {
 		_ = unix.Close(fd) // nothing was written to it
 		return -1, err
 	}
+	restoreGroups(m, fd, n)
 	return withStatus(fd, nil, f.Flags)
 }
 

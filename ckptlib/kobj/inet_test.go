@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
 func TestListenersComeBackAndAccept(t *testing.T) {
@@ -64,6 +66,7 @@ func TestListenersComeBackAndAccept(t *testing.T) {
 }
 
 func TestMultipathListenersAcceptTCP(t *testing.T) {
+	testuser.Again(t)
 	if fd, err := unix.Socket(v6, stream|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP); err != nil {
 		t.Skipf("this kernel has no MPTCP: %v", err)
 	} else {
