@@ -97,6 +97,9 @@ func (c *Checkpoint) Ends() ([]conn.End, error) {
 	if c.fds, err = elect(c.tasks.List); err != nil {
 		return nil, err
 	}
+	if err := c.refuseLeases(); err != nil {
+		return nil, err
+	}
 	net, err := conn.NetID()
 	if err != nil {
 		return nil, err

@@ -58,9 +58,9 @@ type Regular struct {
 
 // Lock is an advisory lock on a file.
 type Lock struct {
-	Kind  string `json:"kind"` // "flock", "posix" or "ofd"
+	Kind  string `json:"kind"` // "flock", "posix", "ofd" or "lease"
 	Write bool   `json:"write,omitempty"`
-	PID   int    `json:"pid,omitempty"` // of the process, for "posix"
+	PID   int    `json:"pid,omitempty"` // of the process, for "posix" and "lease"
 	Start int64  `json:"start,omitempty"`
 	Len   int64  `json:"len,omitempty"` // 0: to the end, however far that moves
 }
