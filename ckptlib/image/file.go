@@ -135,8 +135,9 @@ type SignalFD struct {
 	Mask uint64 `json:"mask"`
 }
 
-// Inotify is an inotify instance. Events that were pending are not restored.
+// Inotify is an inotify instance. Events that were pending are Lost.
 type Inotify struct {
+	Lost    bool           `json:"lost,omitempty"`
 	Watches []InotifyWatch `json:"watches,omitempty"`
 }
 
