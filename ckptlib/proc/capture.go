@@ -38,6 +38,7 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		return p, err
 	}
 	p.FS.Umask = t.Status.Umask
+	p.SharesFiles, p.SharesFS = t.sharesFiles, t.sharesFS
 	for i := range 16 {
 		var l unix.Rlimit
 		if err := unix.Prlimit(t.PID, i, nil, &l); err != nil {
@@ -90,6 +91,9 @@ func captureOther(tr tracer.Tracing, t *Task, tid int, leader *tracer.Remote, th
 	b := r.Batch()
 	if err = captureThread(tr, r, b, t, th, abort, waits); err == nil {
 		err = b.Run()
+	}
+	if err == nil {
+		err = captureOwnFS(t, tid, th)
 	}
 	return errors.Join(err, r.LeaveBare())
 }
