@@ -76,7 +76,7 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 			}
 		}
 		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, owner: map[conn.ID]int{}, results: map[int]rpc.Result{}}
-		err := RunPlan(ctx, j.agents, timed(a.plan(), a.note), a.abort())
+		err := RunPlan(ctx, j.agents, timed(a.plan(), j.note), a.abort())
 		a.release()
 		if err == nil {
 			j.use(st, number)
@@ -119,9 +119,9 @@ func passes(err error) bool {
 }
 
 // note tells those who want to know how long the phases took.
-func (c *attempt) note(p Phase, d time.Duration) {
-	if c.j.common.Verbose > 0 {
-		c.j.say("%s: %.1f ms", p, d.Seconds()*1000)
+func (j *Job) note(t Timing) {
+	if j.common.Verbose > 0 {
+		j.say("%s", t)
 	}
 }
 
