@@ -36,6 +36,7 @@ var programs = []struct {
 	{"cg", [3]int{1, 2, 4}},
 	{"mg", [3]int{1, 2, 4}},
 	{"bt", [3]int{1, 4, 9}},
+	{"sp", [3]int{1, 4, 9}},
 }
 
 var (
@@ -166,6 +167,8 @@ func TestBadJobsAreRefusedInASentence(t *testing.T) {
 		{3, "cg", []string{"S"}, "", "CG: class S needs a power of two of ranks up to 1400, not 3"},
 		{3, "mg", []string{"S"}, "", "MG: class S needs a power of two of ranks up to 4096, not 3"},
 		{2, "bt", []string{"S"}, "", "BT: class S needs a square number of ranks up to 16, not 2"},
+		{3, "sp", []string{"W"}, "", "SP: class W needs a square number of ranks up to 144, not 3"},
+		{25, "sp", []string{"S"}, "", "SP: class S needs a square number of ranks up to 16, not 25"},
 		{2, "is", []string{"D"}, "", "IS: class D needs a power of two of ranks from 4 to 1024, not 2"},
 		{2, "ep", []string{"X"}, "", "EP: give the class as the one argument: S, W, A, B, C or D"},
 		{1, "ep", nil, "", "EP: give the class as the one argument: S, W, A, B, C or D"},
