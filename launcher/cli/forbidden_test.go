@@ -16,8 +16,10 @@ func TestHostThatForbidsUserNamespacesIsToldByTheSettingsName(t *testing.T) {
 		{[]string{"true"}, 125},
 		{[]string{"doctor"}, 1},
 	} {
-		cmd := exec.Command("unshare", append([]string{"--user", "--map-root-user", "sh", "-c",
-			`echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"`, "sh", binary}, tt.args...)...)
+		cmd := exec.Command("unshare", append([]string{
+			"--user", "--map-root-user", "sh", "-c",
+			`echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"`, "sh", binary,
+		}, tt.args...)...)
 		cmd.Dir = t.TempDir()
 		r := finish(t, cmd)
 		if said := r.out + r.stderr; r.status != tt.status || !strings.Contains(said, "user namespace") || !strings.Contains(said, "raise user.max_user_namespaces") {
