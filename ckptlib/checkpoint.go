@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -39,8 +40,11 @@ type Checkpoint struct {
 	gen      int
 	writer   *store.Writer
 	table    *store.TableBuilder
+	mu       sync.Mutex // guards mem.found while it is being filled
+	mem      memory
 	warnings []string
-	logical  int64
+	logical  int64 // bytes of memory that have content
+	changed  int64 // of them, those that had to be read
 	resumed  bool
 }
 
@@ -93,6 +97,9 @@ func (c *Checkpoint) Ends() ([]conn.End, error) {
 	if c.fds, err = elect(c.tasks.List); err != nil {
 		return nil, err
 	}
+	if err := c.refuseLeases(); err != nil {
+		return nil, err
+	}
 	net, err := conn.NetID()
 	if err != nil {
 		return nil, err
@@ -132,7 +139,7 @@ func isTCP(s *kobj.Source) bool {
 		return false
 	}
 	proto, err := unix.GetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	return err == nil && proto == unix.IPPROTO_TCP
+	return err == nil && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 }
 
 // SetPairs tells which ends belong together. Those of other pods are passed
@@ -230,7 +237,7 @@ func (c *Checkpoint) Resume() error {
 // Abort gives the checkpoint up: the pod runs on, and nothing of the
 // checkpoint stays in the store.
 func (c *Checkpoint) Abort() error {
-	err := c.Resume()
+	err := errors.Join(c.Resume(), c.endTwins())
 	if c.writer != nil {
 		err = errors.Join(err, c.writer.Abort())
 	}

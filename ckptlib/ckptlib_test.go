@@ -32,6 +32,11 @@ type job struct {
 	out   *bufio.Reader
 	pipes [3]*os.File
 	warn  []string
+
+	options ckptlib.SnapshotOptions
+	newest  int            // the last complete generation since the pod is there
+	writer  *store.Writer  // its pages
+	result  ckptlib.Result // of the last checkpoint
 }
 
 func config(j *job) ckptlib.Config {
@@ -71,7 +76,7 @@ func launch(t *testing.T, argv ...string) *job {
 		t.Fatal(err)
 	}
 	if _, err := j.pod.Spawn(ckptlib.Command{
-		Stream: "main", Path: path, Args: argv, Env: append(os.Environ(), "TMPDIR="+pod.TmpDir), Dir: "/",
+		Stream: "main", Path: path, Args: argv, Env: append(os.Environ(), "TMPDIR="+pod.TmpDir, "VICTIM_DIR="+t.TempDir()), Dir: "/",
 		Stdin: j.pipes[0], Stdout: j.pipes[1], Stderr: j.pipes[2],
 	}); err != nil {
 		t.Fatal(err)
@@ -113,52 +118,83 @@ func (j *job) ask(q string) string {
 // checkpoint makes a generation of the one pod.
 func (j *job) checkpoint() {
 	j.t.Helper()
+	gen, c, pause := j.snapshot()
+	r, err := c.Write()
+	j.fail(c, err)
+	_, err = j.store.Commit(gen, store.Manifest{Files: r.Files})
+	j.fail(c, err)
+	j.gen, j.newest, j.writer, j.result = gen, gen, r.Writer, r
+	j.t.Logf("generation %d: paused %v, %d processes, %d bytes, %d changed, %d written, warnings %q",
+		gen, pause, r.Processes, r.BytesLogical, r.BytesChanged, r.BytesWritten, r.Warnings)
+}
+
+// abandon makes a checkpoint and gives it up when the job runs again.
+func (j *job) abandon() {
+	j.t.Helper()
+	gen, c, _ := j.snapshot()
+	if err := c.Abort(); err != nil {
+		j.t.Fatal(err)
+	}
+	if _, err := j.store.Remove(gen); err != nil {
+		j.t.Fatal(err)
+	}
+}
+
+// fail ends the test if err is not nil, and the checkpoint before that.
+func (j *job) fail(c *ckptlib.Checkpoint, err error) {
+	j.t.Helper()
+	if err != nil {
+		if e := c.Abort(); e != nil {
+			j.t.Error(e)
+		}
+		j.t.Fatal(err)
+	}
+}
+
+// snapshot begins a generation and goes as far as the job's running again.
+func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
+	j.t.Helper()
 	gen, err := j.store.Begin()
 	if err != nil {
 		j.t.Fatal(err)
 	}
-	start := time.Now()
-	c, err := j.pod.Suspend()
-	if err != nil {
-		j.t.Fatal(err)
+	o := j.options
+	if o.Compress == "" {
+		o.Compress = "none"
 	}
-	fail := func(err error) {
-		j.t.Helper()
+	if o.Newest = j.newest; o.Newest > 0 {
+		g, err := j.store.Load(o.Newest)
 		if err != nil {
-			if e := c.Abort(); e != nil {
-				j.t.Error(e)
-			}
+			j.t.Fatal(err)
+		}
+		if o.Known, err = j.store.Index(j.t.Context(), g, store.IndexOptions{Have: j.writer}); err != nil {
 			j.t.Fatal(err)
 		}
 	}
-	suspended := time.Since(start)
+	j.pod.Prepare()
+	start := time.Now()
+	if c, err = j.pod.Suspend(); err != nil {
+		j.t.Fatal(err)
+	}
 	ends, err := c.Ends()
-	fail(err)
-	elected := time.Since(start)
+	j.fail(c, err)
 	pairs, _ := conn.Match(ends)
 	c.SetPairs(pairs)
 	for {
 		stuck, pending, err := c.Drain()
-		fail(err)
+		j.fail(c, err)
 		if pending == 0 {
 			break
 		}
 		for _, id := range stuck {
-			fail(c.ReadQueues([]conn.ID{id.Peer()}))
+			j.fail(c, c.ReadQueues([]conn.ID{id.Peer()}))
 		}
 	}
 	drained := c.Drained()
-	drainedAt := time.Since(start)
-	fail(c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}))
-	fail(c.Refill(context.Background(), drained))
-	fail(c.Resume())
-	pause := time.Since(start)
-	r, err := c.Write()
-	fail(err)
-	_, err = j.store.Commit(gen, store.Manifest{Files: r.Files})
-	fail(err)
-	j.gen = gen
-	j.t.Logf("generation %d: paused %v (suspend %v, elect %v, drain %v), %d processes, %d bytes, %d written, warnings %q", gen, pause, suspended, elected-suspended, drainedAt-elected, r.Processes, r.BytesLogical, r.BytesWritten, r.Warnings)
+	j.fail(c, c.Snapshot(j.store, gen, o))
+	j.fail(c, c.Refill(context.Background(), drained))
+	j.fail(c, c.Resume())
+	return gen, c, time.Since(start)
 }
 
 // restart kills the pod and makes it anew from the newest generation.
@@ -192,7 +228,7 @@ func (j *job) restart() {
 	fail(r.Refill(ctx))
 	p, err := r.Resume()
 	fail(err)
-	j.pod = p
+	j.pod, j.newest, j.writer = p, j.gen, nil
 	j.t.Cleanup(func() { p.Kill() })
 	j.t.Logf("restarted after %v", time.Since(start))
 }

@@ -2,10 +2,12 @@ package ckptlib
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/gompirun/gompirun/ckptlib/conn"
 	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/kobj"
+	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/proc"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
@@ -133,7 +135,7 @@ func (r *Restart) Resume() (*Pod, error) {
 		return nil, err
 	}
 	p := newPod(r.c, r.pod)
-	p.table, p.notifier, p.stop, p.clock = r.table, r.notify, r.stop, r.clock
+	p.table, p.notifier, p.stop, p.clock, p.track = r.table, r.notify, r.stop, r.clock, r.track
 	for stream, files := range r.streams {
 		if err := p.noteStdio(stream, files); err != nil {
 			return nil, err
@@ -178,10 +180,16 @@ func (r *Restart) complete() error {
 		return err
 	}
 	return r.pod.With(func(_ tracer.Tracing, init *tracer.Remote) error {
+		if err := r.restoreUndos(); err != nil {
+			return err
+		}
 		if err := finishSysV(init, &r.im.SysV, r.attached); err != nil {
 			return err
 		}
 		if err := r.tree.Bury(); err != nil {
+			return err
+		}
+		if err := r.watch(); err != nil {
 			return err
 		}
 		for _, s := range r.tree.Stubs {
@@ -191,6 +199,34 @@ func (r *Restart) complete() error {
 		}
 		return nil
 	})
+}
+
+// watch has pages tracked from the generation that is being restored: the first
+// checkpoint after a restart reads what has changed since.
+func (r *Restart) watch() error {
+	r.track = tracking{trackers: map[int]*mem.Tracker{}, base: &base{r.gen, r.pages, r.im}}
+	for _, s := range r.tree.Stubs {
+		if s.Image.Zombie != nil {
+			continue
+		}
+		p := *s.Image
+		p.Mappings = slices.Clone(p.Mappings) // the guards of the image are known
+		v, err := mem.FindPrivate(s.PID, &p, nil)
+		if err != nil {
+			return err
+		}
+		if v.Own < trackLeast {
+			continue
+		}
+		t, err := track(s.Remote, v)
+		if err != nil {
+			return err
+		}
+		if t != nil {
+			r.track.trackers[p.PID] = t
+		}
+	}
+	return nil
 }
 
 // restoredPrograms notes which processes are the programs that Spawn started:

@@ -49,6 +49,9 @@ type Pod struct {
 	pod   *pod.Pod
 	waits proc.Waits
 	twins proc.Twins
+	held  held
+	track tracking
+	size  int64 // of its memory at the last checkpoint, in bytes
 	// table and notifier translate addresses; nil in a pod that has not moved.
 	table    *names.Table
 	notifier *names.Notifier
@@ -272,8 +275,17 @@ func (p *Pod) Own(real netip.AddrPort) (virtual netip.AddrPort, ok bool) {
 	return p.table.Own(real)
 }
 
+// Prepare makes ready what would make the pause of a checkpoint longer. No
+// checkpoint may be under way.
+func (p *Pod) Prepare() { p.held.prepare(p.size) }
+
 // Kill ends every process of the pod and waits until none is left.
 func (p *Pod) Kill() {
 	p.stop()
 	p.pod.Kill()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.busy { // else they are the checkpoint's
+		p.track.close()
+	}
 }

@@ -33,8 +33,10 @@ type Restart struct {
 	clock   [2]int64
 	streams map[string][3]*os.File
 
+	gen    int
 	pages  *store.PageTable
 	reader *store.Reader
+	track  tracking
 
 	tree     *proc.Tree
 	src      *backing
@@ -64,7 +66,7 @@ func LoadImage(g *store.Generation, id int) (*image.Pod, *store.PageTable, error
 // pipes that a program's standard input, output and error will be, by the names
 // that Spawn was given; they stay the caller's.
 func Restore(c Config, st *store.Store, g *store.Generation, streams map[string][3]*os.File) (_ *Restart, err error) {
-	r := &Restart{c: c, streams: streams, stop: func() {}, files: map[image.FileID]int{}}
+	r := &Restart{c: c, gen: g.Manifest.Generation, streams: streams, stop: func() {}, files: map[image.FileID]int{}}
 	defer func() {
 		if err != nil {
 			r.Abort()
@@ -248,6 +250,7 @@ func (r *Restart) Address(family int) netip.AddrPort { return r.joiner.Addrs().F
 // Abort ends a restart: every process of the pod is gone when it returns.
 func (r *Restart) Abort() {
 	r.stop()
+	r.track.close()
 	r.release()
 	if r.pod != nil {
 		r.pod.Kill()

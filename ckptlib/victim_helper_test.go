@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
+	"github.com/gompirun/gompirun/ckptlib/probe"
 )
 
 //go:embed testdata/victims
@@ -113,4 +114,18 @@ func field(t *testing.T, answer, key string) (n int64) {
 	}
 	t.Fatalf("no %s in %q", key, answer)
 	return 0
+}
+
+// skipBefore skips a test of what this kernel has not, if it is older than the
+// first that has it; else the lack is a failure.
+func skipBefore(t *testing.T, major, minor int, lack error) {
+	t.Helper()
+	var have [2]int
+	if _, err := fmt.Sscanf(probe.KernelRelease(), "%d.%d", &have[0], &have[1]); err != nil {
+		t.Fatal(err)
+	}
+	if have[0] > major || have[0] == major && have[1] >= minor {
+		t.Fatalf("Linux %d.%d has what is needed, and here it fails: %v", major, minor, lack)
+	}
+	t.Skipf("needs Linux %d.%d: %v", major, minor, lack)
 }

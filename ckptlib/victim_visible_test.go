@@ -191,14 +191,14 @@ func (l *looker) status(dir string, keys ...string) (out []string) {
 // maps lists the mappings. Neighbours that the kernel may merge or not count as
 // one, and some flags are left out: what is accounted for (ac) and what may be
 // written later (mw, sh) are the history of a mapping, and so are sd and gu in the kernel's
-// books.
+// books; uw says that its pages are tracked.
 func (l *looker) maps(pid int) (out []string) {
 	l.t.Helper()
 	vmas, err := procfs.Maps(pid, true)
 	l.fatal(err)
 	var last procfs.VMA
 	what := func(v *procfs.VMA) string {
-		flags := slices.DeleteFunc(slices.Clone(v.Flags), func(f string) bool { return slices.Contains([]string{"ac", "mw", "sd", "sh", "gu"}, f) })
+		flags := slices.DeleteFunc(slices.Clone(v.Flags), func(f string) bool { return slices.Contains([]string{"ac", "mw", "sd", "sh", "gu", "uw"}, f) })
 		name := v.Name
 		if name == "/memfd:anonymous" {
 			name = "/dev/zero" // shared anonymous memory, reborn

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/gompirun/gompirun/ckptlib/conn"
 	"github.com/gompirun/gompirun/ckptlib/store"
+	"github.com/gompirun/gompirun/launcher/flags"
 	"github.com/gompirun/gompirun/launcher/rpc"
 	"github.com/gompirun/gompirun/launcher/wire"
 )
@@ -74,7 +76,7 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 			}
 		}
 		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, owner: map[conn.ID]int{}, results: map[int]rpc.Result{}}
-		err := RunPlan(ctx, j.agents, timed(a.plan(), a.note), a.abort())
+		err := RunPlan(ctx, j.agents, timed(a.plan(), j.note), a.abort())
 		a.release()
 		if err == nil {
 			j.use(st, number)
@@ -117,9 +119,9 @@ func passes(err error) bool {
 }
 
 // note tells those who want to know how long the phases took.
-func (c *attempt) note(p Phase, d time.Duration) {
-	if c.j.common.Verbose > 0 {
-		c.j.say("%s: %.1f ms", p, d.Seconds()*1000)
+func (j *Job) note(t Timing) {
+	if j.common.Verbose > 0 {
+		j.say("%s", t)
 	}
 }
 
@@ -138,7 +140,10 @@ func each(method string, params func() any) func(context.Context, *Agent) error 
 func (c *attempt) plan() []Step[*Agent] {
 	plan := []Step[*Agent]{
 		{Phase: Prepare, Each: each(rpc.Prepare, func() any {
-			return rpc.Generation{Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress)}
+			return rpc.Generation{
+				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress),
+				Stop: c.stop || c.j.record.Checkpoints.CkptMode == flags.CkptStop,
+			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
 		{Phase: Elect, Each: c.elect, Then: c.match},
@@ -294,15 +299,16 @@ func (c *attempt) commit(context.Context) error {
 }
 
 func (c *attempt) facts() Facts {
-	f := Facts{PauseMS: c.pause.Milliseconds(), DurationMS: time.Since(c.start).Milliseconds()}
+	f := Facts{PauseMS: math.Round(c.pause.Seconds()*1e4) / 10, DurationMS: time.Since(c.start).Milliseconds()}
 	for pod, a := range c.j.agents {
 		r := c.results[pod]
 		f.Pods = append(f.Pods, PodFacts{
 			ID: pod, HostName: c.j.record.Pods[pod].HostName, Host: a.Host.Name,
-			Processes: r.Processes, BytesLogical: r.BytesLogical, BytesWritten: r.BytesWritten,
+			Processes: r.Processes, BytesLogical: r.BytesLogical, BytesChanged: r.BytesChanged, BytesWritten: r.BytesWritten,
 		})
 		f.Processes += r.Processes
 		f.BytesLogical += r.BytesLogical
+		f.BytesChanged += r.BytesChanged
 		f.BytesWritten += r.BytesWritten
 	}
 	f.Ranks = c.j.record.Ranks
@@ -315,7 +321,7 @@ func (c *attempt) facts() Facts {
 func (c *attempt) report() Report {
 	f := c.facts()
 	r := Report{
-		Generation: c.number, Ranks: f.Ranks, Processes: f.Processes, BytesLogical: f.BytesLogical, BytesWritten: f.BytesWritten,
+		Generation: c.number, Ranks: f.Ranks, Processes: f.Processes, BytesLogical: f.BytesLogical, BytesChanged: f.BytesChanged, BytesWritten: f.BytesWritten,
 		PauseMS: f.PauseMS, DurationMS: f.DurationMS, pause: c.pause, duration: time.Since(c.start),
 	}
 	for pod, a := range c.j.agents {

@@ -125,8 +125,8 @@ func TestExitStatuses(t *testing.T) {
 }
 
 func TestReportIsOneLine(t *testing.T) {
-	r := Report{Generation: 3, Ranks: 4, BytesLogical: 212 << 20, BytesWritten: 96 << 20, PauseMS: 41, DurationMS: 437}
-	if got, want := r.String(), "checkpoint 3: 4 ranks, paused 41 ms, 212 MiB, 96 MiB written, durable after 0.4 s"; got != want {
+	r := Report{Generation: 3, Ranks: 4, BytesLogical: 212 << 20, BytesChanged: 97 << 20, BytesWritten: 96 << 20, PauseMS: 4.12, DurationMS: 437}
+	if got, want := r.String(), "checkpoint 3: 4 ranks, paused 4.1 ms, 212 MiB, 97 MiB changed, 96 MiB written, durable after 0.4 s"; got != want {
 		t.Errorf("Report = %q, want %q", got, want)
 	}
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1000 << 10: "1.0 MiB", 9 << 30: "9.0 GiB", 150 << 40: "150 TiB"} {

@@ -50,8 +50,9 @@ type Facts struct {
 	Processes    int        `json:"processes"`
 	Ranks        int        `json:"ranks"`
 	BytesLogical int64      `json:"bytes_logical"`
+	BytesChanged int64      `json:"bytes_changed"` // since the generation before, as far as that is known
 	BytesWritten int64      `json:"bytes_written"`
-	PauseMS      int64      `json:"pause_ms"`
+	PauseMS      float64    `json:"pause_ms"` // to a tenth
 	DurationMS   int64      `json:"duration_ms"`
 	// Daemons counts the daemons started so far: each has a name for life.
 	Daemons int `json:"daemons"`
@@ -64,6 +65,7 @@ type PodFacts struct {
 	Host         string `json:"host"`      // where it ran
 	Processes    int    `json:"processes"`
 	BytesLogical int64  `json:"bytes_logical"`
+	BytesChanged int64  `json:"bytes_changed"`
 	BytesWritten int64  `json:"bytes_written"`
 }
 

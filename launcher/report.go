@@ -8,13 +8,14 @@ import (
 
 // A Report is what a checkpoint came to.
 type Report struct {
-	Generation   int   `json:"generation"`
-	Ranks        int   `json:"ranks"`
-	Processes    int   `json:"processes"`
-	BytesLogical int64 `json:"bytes_logical"`
-	BytesWritten int64 `json:"bytes_written"`
-	PauseMS      int64 `json:"pause_ms"`
-	DurationMS   int64 `json:"duration_ms"`
+	Generation   int     `json:"generation"`
+	Ranks        int     `json:"ranks"`
+	Processes    int     `json:"processes"`
+	BytesLogical int64   `json:"bytes_logical"`
+	BytesChanged int64   `json:"bytes_changed"`
+	BytesWritten int64   `json:"bytes_written"`
+	PauseMS      float64 `json:"pause_ms"`
+	DurationMS   int64   `json:"duration_ms"`
 
 	pause, duration time.Duration
 	warnings        []string
@@ -22,8 +23,16 @@ type Report struct {
 
 // String is the line that users read.
 func (r Report) String() string {
-	return fmt.Sprintf("checkpoint %d: %s, paused %d ms, %s, %s written, durable after %.1f s",
-		r.Generation, count(r.Ranks, "rank"), r.PauseMS, Bytes(r.BytesLogical), Bytes(r.BytesWritten), float64(r.DurationMS)/1000)
+	return fmt.Sprintf("checkpoint %d: %s, paused %s, %s, %s changed, %s written, durable after %.1f s",
+		r.Generation, count(r.Ranks, "rank"), Millis(r.PauseMS), Bytes(r.BytesLogical), Bytes(r.BytesChanged), Bytes(r.BytesWritten), float64(r.DurationMS)/1000)
+}
+
+// Millis writes milliseconds, with one decimal below ten.
+func Millis(ms float64) string {
+	if ms < 10 {
+		return fmt.Sprintf("%.1f ms", ms)
+	}
+	return fmt.Sprintf("%.0f ms", ms)
 }
 
 func count(n int, noun string) string {

@@ -215,12 +215,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		{Phase: Refill, Each: each(rpc.RefillConns, nil)},
 		{Phase: Resume, Each: each(rpc.ResumeRestart, nil)},
 	}
-	plan = timed(plan, func(p Phase, d time.Duration) {
-		if j.common.Verbose > 0 {
-			j.say("%s: %.1f ms", p, d.Seconds()*1000)
-		}
-	})
-	if err := RunPlan(ctx, j.agents, plan, []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
+	if err := RunPlan(ctx, j.agents, timed(plan, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
 		hint := ""
 		if wire.KindOf(err) == wire.KindDamaged {
 			hint = intactBefore(ctx, j.opened(), g.Manifest.Generation, r.Dir)

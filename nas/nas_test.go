@@ -25,7 +25,7 @@ var launchers = map[string]func(n int, program ...string) []string{
 	},
 }
 
-var programs = []string{"ep", "is", "cg", "mg"}
+var programs = []string{"ep", "is", "cg", "mg", "ft", "lu"}
 
 var (
 	successful   = regexp.MustCompile(`(?m)^ Verification\s*=\s+SUCCESSFUL$`)
@@ -118,6 +118,19 @@ func TestClassSIsVerifiedOnAnyNumberOfRanks(t *testing.T) {
 	})
 }
 
+// Only from 8 ranks on does FT cut its grid along two axes, and is a rank of LU
+// between two others.
+func TestFTAndLUAreVerifiedOnEightRanks(t *testing.T) {
+	eachMPI(t, false, func(t *testing.T, argv func(int, string, ...string) []string) {
+		for _, program := range []string{"ft", "lu"} {
+			out, status := run(t, nil, argv(8, program, "S")...)
+			if status != 0 || !successful.MatchString(out) {
+				t.Errorf("%s.S on 8 ranks: status = %d, want 0 and a successful verification:\n%s", program, status, out)
+			}
+		}
+	})
+}
+
 // The number of accepted pairs is exact, whatever the order of the sums.
 func TestEPCountsTheSamePairsOnAnyNumberOfRanks(t *testing.T) {
 	want := " Gaussian pairs: 13176389\n Pairs by annulus: 6140517 5865300 1100361 68546 1648 17 0 0 0 0\n"
@@ -153,6 +166,8 @@ func TestBadJobsAreRefusedInASentence(t *testing.T) {
 		{3, "is", []string{"S"}, "", "IS: class S needs a power of two of ranks from 1 to 128, not 3"},
 		{3, "cg", []string{"S"}, "", "CG: class S needs a power of two of ranks up to 1400, not 3"},
 		{3, "mg", []string{"S"}, "", "MG: class S needs a power of two of ranks up to 4096, not 3"},
+		{3, "ft", []string{"S"}, "", "FT: class S needs a power of two of ranks up to 4096, not 3"},
+		{3, "lu", []string{"S"}, "", "LU: class S needs n1*n2 ranks with n1/2 <= n2 <= n1 <= 4, not 3"},
 		{2, "is", []string{"D"}, "", "IS: class D needs a power of two of ranks from 4 to 1024, not 2"},
 		{2, "ep", []string{"X"}, "", "EP: give the class as the one argument: S, W, A, B, C or D"},
 		{1, "ep", nil, "", "EP: give the class as the one argument: S, W, A, B, C or D"},

@@ -1,7 +1,9 @@
 package mem
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +50,8 @@ func (e *UnsupportedError) Error() string {
 }
 
 // Capture describes the mappings of a stopped process. Shared memory objects go
-// to set, mapped files to files.
+// to set, mapped files to files. Where the VmFlags have not been read, Complete
+// has to follow.
 func Capture(pid, podPID int, vmas []procfs.VMA, set *SharedSet, files *FileSet) ([]image.Mapping, error) {
 	out := make([]image.Mapping, 0, len(vmas))
 	for i := range vmas {
@@ -61,15 +64,8 @@ func Capture(pid, podPID int, vmas []procfs.VMA, set *SharedSet, files *FileSet)
 			out = append(out, m)
 			continue
 		}
-		if hint := refuse(v); hint != "" {
-			return nil, &UnsupportedError{podPID, v.Name, hint}
-		}
-		m.GrowsDown, m.NoReserve, m.Locked = v.Has("gd"), v.Has("nr"), v.Has("lo")
-		m.ReadOnly = v.Shared && !v.Has("mw")
-		for _, a := range advice {
-			if v.Has(a.flag) {
-				m.Advice = append(m.Advice, a.call)
-			}
+		if err := setFlags(&m, podPID, v); err != nil {
+			return nil, err
 		}
 		if err := backing(pid, podPID, v, &m, set, files); err != nil {
 			return nil, err
@@ -77,6 +73,59 @@ func Capture(pid, podPID int, vmas []procfs.VMA, set *SharedSet, files *FileSet)
 		out = append(out, m)
 	}
 	return out, nil
+}
+
+// setFlags notes what the VmFlags of a mapping tell, or refuses it.
+func setFlags(m *image.Mapping, podPID int, v *procfs.VMA) error {
+	if hint := refuse(v); hint != "" {
+		return &UnsupportedError{podPID, v.Name, hint}
+	}
+	m.GrowsDown, m.NoReserve, m.Locked = v.Has("gd"), v.Has("nr"), v.Has("lo")
+	m.ReadOnly = v.Shared && !v.Has("mw")
+	m.Advice = nil
+	for _, a := range advice {
+		if v.Has(a.flag) {
+			m.Advice = append(m.Advice, a.call)
+		}
+	}
+	return nil
+}
+
+// Complete adds to mappings that Capture described without VmFlags what these
+// tell. vmas are of a copy of the process or, where there is none, of the process
+// itself, which has run since: a mapping that is no longer there has the flags
+// that the last checkpoint knew.
+func Complete(p *image.Process, vmas []procfs.VMA, last *image.Process) error {
+	for i := range p.Mappings {
+		m := &p.Mappings[i]
+		if Kernel(m.Name) {
+			continue
+		}
+		j, ok := slices.BinarySearchFunc(vmas, m.Start, func(v procfs.VMA, start uint64) int { return cmp.Compare(v.Start, start) })
+		if ok && vmas[j].Name == m.Name && vmas[j].Shared == m.Shared {
+			if err := setFlags(m, p.PID, &vmas[j]); err != nil {
+				return err
+			}
+			continue
+		}
+		if old := find(last, m); old != nil {
+			m.GrowsDown, m.NoReserve, m.Advice, m.ReadOnly = old.GrowsDown, old.NoReserve, old.Advice, old.ReadOnly
+		}
+	}
+	return nil
+}
+
+// find returns a process's mapping that begins where m does and is of the same
+// kind, or nil.
+func find(p *image.Process, m *image.Mapping) *image.Mapping {
+	if p == nil {
+		return nil
+	}
+	i, ok := slices.BinarySearchFunc(p.Mappings, m.Start, func(o image.Mapping, start uint64) int { return cmp.Compare(o.Start, start) })
+	if !ok || p.Mappings[i].Name != m.Name || p.Mappings[i].Shared != m.Shared {
+		return nil
+	}
+	return &p.Mappings[i]
 }
 
 // backing finds out what is behind a mapping.
@@ -120,13 +169,13 @@ func prot(v *procfs.VMA) (p int) {
 // "".
 func refuse(v *procfs.VMA) string {
 	switch {
-	case v.Has("ht"):
+	case v.Has("ht"), strings.HasPrefix(v.Name, "/anon_hugepage"), strings.HasPrefix(v.Name, "/dev/hugepages/"):
 		return "its huge pages (hugetlbfs) are not supported: run the job without them (UCX_POSIX_HUGETLB_MODE=n UCX_SYSV_HUGETLB_MODE=n under MPICH)"
 	case strings.HasPrefix(v.Name, "/dev/infiniband"), strings.HasPrefix(v.Name, "/dev/hfi"):
 		return "run the job over TCP: --mca btl self,vader,tcp (Open MPI) or UCX_TLS=self,tcp,sm (MPICH)"
 	case strings.HasPrefix(v.Name, "anon_inode:[io_uring]"), strings.HasPrefix(v.Name, "/[io_uring]"):
 		return "io_uring is not supported: let the program use another method of input and output"
-	case v.Has("io"), v.Has("pf"):
+	case v.Has("io"), v.Has("pf"), strings.HasPrefix(v.Name, "/dev/") && !strings.HasPrefix(v.Name, "/dev/shm/") && !strings.HasPrefix(v.Name, "/dev/zero"):
 		return "it is a device's memory: run the job without the device"
 	case strings.HasPrefix(v.Name, "/[aio]"), v.Name == "[uprobes]", strings.HasPrefix(v.Name, "socket:"):
 		return "memory that the kernel shares with the process for this is not supported"

@@ -72,16 +72,16 @@ func TestScanFindsWrittenPagesWithAndWithoutPagemapScan(t *testing.T) {
 		s.old = old
 		for name, m := range map[string][]byte{"anonymous": anon, "file": file} {
 			start := uint64(uintptr(unsafe.Pointer(&m[0])))
-			found, err := s.Private(start, start+uint64(len(m)))
+			found, err := s.Private(start, start+uint64(len(m)), false)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if d := cmp.Diff(want, pages(m, found.Own)); d != "" {
+			if d := cmp.Diff(want, pages(m, found.Changed)); d != "" {
 				t.Errorf("old %v: written pages of the %s mapping (-want +got):\n%s", old, name, d)
 			}
 		}
 		start := uint64(uintptr(unsafe.Pointer(&guarded[0])))
-		found, err := s.Private(start, start+16*PageSize)
+		found, err := s.Private(start, start+16*PageSize, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestScanFindsWrittenPagesWithAndWithoutPagemapScan(t *testing.T) {
 		if guards != nil {
 			own = [][2]int{{0, 4}, {7, 16}}
 		}
-		if d := cmp.Diff(own, pages(guarded, found.Own)); d != "" {
+		if d := cmp.Diff(own, pages(guarded, found.Changed)); d != "" {
 			t.Errorf("old %v: pages beside guards (-want +got):\n%s", old, d)
 		}
 		if d := cmp.Diff(guards, pages(guarded, found.Guards)); d != "" {
@@ -113,7 +113,7 @@ func TestScanLeavesTheZeroPageOut(t *testing.T) {
 	}
 	defer s.Close()
 	start := uint64(uintptr(unsafe.Pointer(&b[0])))
-	found, err := s.Private(start, start+8*PageSize)
+	found, err := s.Private(start, start+8*PageSize, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestScanLeavesTheZeroPageOut(t *testing.T) {
 	if s.old { // Linux before 6.7 does not tell an ordinary user
 		want = [][2]int{{2, 3}, {5, 6}}
 	}
-	if d := cmp.Diff(want, pages(b, found.Own)); d != "" {
+	if d := cmp.Diff(want, pages(b, found.Changed)); d != "" {
 		t.Errorf("own pages (-want +got):\n%s", d)
 	}
 }

@@ -27,6 +27,9 @@ type Task struct {
 	VMAs    []procfs.VMA
 	VDSO    tracer.Addr
 
+	sharesFiles bool // with its parent
+	sharesFS    bool
+
 	stopped  []*Task // the children that the job had stopped
 	stopSeen bool    // the parent has been told of the stop
 	hidden   bool    // its files in /proc are root's: it is not dumpable
@@ -48,13 +51,13 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 		if err := t.identify(tr); err != nil {
 			return fmt.Errorf("suspend: %w", err)
 		}
-		if t.Stopped = group[t.PID]; t.Stopped != 0 {
+		if err := t.threads(ts.stopped); err != nil {
+			return err
+		}
+		if t.Stopped = t.groupStop(group); t.Stopped != 0 {
 			if parent := byPID[t.Stat.PPID]; parent != nil {
 				parent.stopped = append(parent.stopped, t)
 			}
-		}
-		if err := t.threads(ts.stopped); err != nil {
-			return err
 		}
 		if hint := t.refuse(&init); hint != "" {
 			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
@@ -81,8 +84,15 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 		if err := t.show(tr); err != nil {
 			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
 		}
+		hint, err := ts.outside(t)
+		if err != nil {
+			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
+		}
+		if hint != "" {
+			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
+		}
 	}
-	return nil
+	return ts.sharing()
 }
 
 // identify reads who a process is.
@@ -128,6 +138,17 @@ func (t *Task) threads(stopped map[int]bool) error {
 	return nil
 }
 
+// groupStop is the signal by which the job is stopping the process, 0 if none.
+// Threads that were interrupted before the signal came do not know of it yet.
+func (t *Task) groupStop(group map[int]unix.Signal) unix.Signal {
+	for _, tid := range t.TIDs {
+		if sig := group[tid]; sig != 0 {
+			return sig
+		}
+	}
+	return 0
+}
+
 // refuse says why a process cannot be checkpointed and what to do, or "".
 func (t *Task) refuse(init *procfs.Status) string {
 	if t.Zombie {
@@ -144,28 +165,33 @@ func (t *Task) refuse(init *procfs.Status) string {
 	return ""
 }
 
-// mappings reads the mappings of all processes with several goroutines: the
-// kernel walks all page tables for them.
+// mappings reads the mappings of all processes.
 func (ts *Tasks) mappings() error {
+	return ts.Each(func(t *Task) (err error) {
+		t.VMAs, err = procfs.Maps(t.PID, false)
+		for _, v := range t.VMAs {
+			if v.Name == "[vdso]" {
+				t.VDSO = tracer.Addr(v.Start)
+			}
+		}
+		return err
+	})
+}
+
+// Each calls fn for every process but zombies, from as many goroutines as there
+// are processors, and returns the first error.
+func (ts *Tasks) Each(fn func(*Task) error) error {
 	next := make(chan *Task)
 	errs := make(chan error, len(ts.List))
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
+		wg.Go(func() {
 			for t := range next {
-				var err error
-				if t.VMAs, err = procfs.Maps(t.PID, true); err != nil {
+				if err := fn(t); err != nil {
 					errs <- err
 				}
-				for _, v := range t.VMAs {
-					if v.Name == "[vdso]" {
-						t.VDSO = tracer.Addr(v.Start)
-					}
-				}
 			}
-		}()
+		})
 	}
 	for _, t := range ts.List {
 		if !t.Zombie {

@@ -22,7 +22,7 @@ func (t *Task) show(tr tracer.Tracing) error {
 	if me := uint32(os.Geteuid()); me == 0 || st.Uid == me {
 		return nil
 	}
-	return t.inLeader(tr, func(r *tracer.Remote) (err error) {
+	return t.InLeader(tr, func(r *tracer.Remote) (err error) {
 		if t.dumpable, err = r.Syscall(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE); err != nil {
 			return err
 		}
@@ -38,7 +38,7 @@ func (t *Task) hide(tr tracer.Tracing) error {
 		return nil
 	}
 	t.hidden = false
-	return t.inLeader(tr, func(r *tracer.Remote) error {
+	return t.InLeader(tr, func(r *tracer.Remote) error {
 		_, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_DUMPABLE, settable(t.dumpable))
 		return err
 	})
@@ -53,7 +53,9 @@ func settable(dumpable uint64) uint64 {
 	return 0
 }
 
-func (t *Task) inLeader(tr tracer.Tracing, fn func(*tracer.Remote) error) error {
+// InLeader calls fn with a Remote in the leader of a stopped process that has no
+// scratch memory.
+func (t *Task) InLeader(tr tracer.Tracing, fn func(*tracer.Remote) error) error {
 	abort, err := criticalSection(tr, t.PID)
 	if err != nil {
 		return err

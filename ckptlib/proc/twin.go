@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -15,9 +16,11 @@ import (
 // children of what they are copies of, ended once their memory has been read.
 // The zero value is ready for use. Its methods are called inside of Do, but for
 // has.
-type Twins struct {
-	// parents are, by the pid of a twin, what it is a copy of.
-	parents map[int]*Task
+type Twins struct{ list map[int]*twin } // by pid, as the tracer sees it
+
+type twin struct {
+	of    *Task
+	ended bool // and its parent has not reaped it yet
 }
 
 // What a twin is called in ps(1), and the value in proc(5)'s oom_score_adj that
@@ -27,7 +30,7 @@ const (
 	killedFirst = "1000"
 )
 
-func (w *Twins) has(pid int) bool { return w.parents[pid] != nil }
+func (w *Twins) has(pid int) bool { return w.list[pid] != nil }
 
 // Make copies stopped processes, all at the same time. A process of which the
 // kernel makes no copy is not among the twins returned, which are by the pid of
@@ -36,8 +39,8 @@ func (w *Twins) has(pid int) bool { return w.parents[pid] != nil }
 //
 // Preconditions: the tasks are captured, and none is stopped by the job itself.
 func (w *Twins) Make(tr tracer.Tracing, tasks []*Task) (map[int]int, error) {
-	if w.parents == nil {
-		w.parents = map[int]*Task{}
+	if w.list == nil {
+		w.list = map[int]*twin{}
 	}
 	var errs []error
 	note := func(t *Task, err error) {
@@ -65,7 +68,7 @@ func (w *Twins) Make(tr tracer.Tracing, tasks []*Task) (map[int]int, error) {
 		}
 		pid, err := r.FinishTwin()
 		if err = errors.Join(err, r.LeaveBare()); pid != 0 {
-			made[tasks[i].PID], w.parents[pid] = pid, tasks[i]
+			made[tasks[i].PID], w.list[pid] = pid, &twin{of: tasks[i]}
 		}
 		note(tasks[i], err)
 	}
@@ -77,9 +80,12 @@ func (w *Twins) Make(tr tracer.Tracing, tasks []*Task) (map[int]int, error) {
 // mark harms nothing.
 func (w *Twins) Mark(tr tracer.Tracing) error {
 	var errs []error
-	for pid, t := range w.parents {
+	for pid, t := range w.list {
+		if t.ended {
+			continue
+		}
 		_ = os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(killedFirst), 0) //nolint:forbidigo // a control file of the kernel
-		errs = append(errs, rename(tr, pid, t.VDSO))
+		errs = append(errs, rename(tr, pid, t.of.VDSO))
 	}
 	return errors.Join(errs...)
 }
@@ -101,10 +107,10 @@ func rename(tr tracer.Tracing, pid int, vdso tracer.Addr) error {
 // it sleeps where no signal reaches it) is asked at the next End.
 func (w *Twins) End(tr tracer.Tracing, waits *Waits) error {
 	var errs []error
-	for pid, parent := range w.parents {
-		gone, err := end(tr, pid, parent, waits)
+	for pid, t := range w.list {
+		gone, err := t.end(tr, pid, waits)
 		if gone {
-			delete(w.parents, pid)
+			delete(w.list, pid)
 		}
 		errs = append(errs, err)
 	}
@@ -112,7 +118,7 @@ func (w *Twins) End(tr tracer.Tracing, waits *Waits) error {
 }
 
 // end is true if nothing is left of a twin, or another reaps it.
-func end(tr tracer.Tracing, pid int, parent *Task, waits *Waits) (gone bool, err error) {
+func (t *twin) end(tr tracer.Tracing, pid int, waits *Waits) (gone bool, err error) {
 	dir := fmt.Sprintf("/proc/%d", pid)
 	st, err := procfs.ReadStatus(dir)
 	if err != nil {
@@ -123,20 +129,25 @@ func end(tr tracer.Tracing, pid int, parent *Task, waits *Waits) (gone bool, err
 			return false, err
 		}
 	}
-	if stat, err := procfs.ReadStat(dir); err != nil || stat.PPID != parent.PID {
+	t.ended = true
+	if stat, err := procfs.ReadStat(dir); err != nil || stat.PPID != t.of.PID {
 		return true, nil // the parent has ended; the pod's init reaps
 	}
-	tids, err := procfs.Tasks(parent.PID)
+	tids, err := procfs.Tasks(t.of.PID)
 	if err != nil {
 		return true, nil
 	}
 	for _, tid := range tids {
-		if reap(tr, tid, st.PodPID, parent.VDSO, waits) == nil {
+		if reap(tr, tid, st.PodPID, t.of.VDSO, waits) == nil {
 			return true, nil
 		}
 	}
 	return false, nil
 }
+
+// reapPatience is how long a thread of the parent may take to stop. It is not
+// stopped meanwhile, only asked to.
+const reapPatience = 500 * time.Millisecond
 
 // reap has a thread of the parent wait for a dead twin.
 func reap(tr tracer.Tracing, tid, podPID int, vdso tracer.Addr, waits *Waits) error {
@@ -146,7 +157,7 @@ func reap(tr tracer.Tracing, tid, podPID int, vdso tracer.Addr, waits *Waits) er
 	if err := tr.Interrupt(tid); err != nil {
 		return err
 	}
-	stop, err := tr.WaitStopIn(tid, latePatience)
+	stop, err := tr.WaitStopIn(tid, reapPatience)
 	if err != nil {
 		if !tracer.Gone(err) {
 			tr.ReleaseLater(tid)

@@ -32,8 +32,9 @@ const (
 // packKeys is what the index of a pack says: the key of each slot, one after
 // the other.
 type packKeys struct {
-	info FileInfo
-	keys []byte
+	info   FileInfo
+	keys   []byte
+	unread bool // keys is nil, and is to stay so
 }
 
 func (p *packKeys) key(slot uint32) Key { return Key(p.keys[int(slot)*keySize:]) }

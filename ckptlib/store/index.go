@@ -27,9 +27,9 @@ type IndexOptions struct {
 	// MaxBytes allows.
 	Pods []int
 
-	// MaxBytes bounds the memory of the index; 0 is no bound. Packs that do not
-	// fit are left out, and pages in them will be stored once more if they
-	// occur again.
+	// MaxBytes bounds the memory of the index; 0 is no bound. The keys of packs
+	// that do not fit are not read, and pages in them will be stored once more if
+	// they occur again; a Carrier can still name them.
 	MaxBytes int64
 
 	// Have is a finished Writer whose keys are still in memory: only packs that
@@ -54,13 +54,18 @@ func (s *Store) Index(ctx context.Context, g *Generation, opt IndexOptions) (*In
 	x := &Index{}
 	var total int64
 	for _, fi := range files {
-		n := int64(fi.Pages)
-		if opt.MaxBytes > 0 && float64(total+n)*bytesPerPage > float64(opt.MaxBytes) || len(x.packs) == maxPacks/2 {
+		if len(x.packs) == maxPacks/2 {
 			x.left++
 			continue
 		}
-		total += n
-		x.packs = append(x.packs, &packKeys{info: fi, keys: have[fi]})
+		p := &packKeys{info: fi, keys: have[fi]}
+		if n := int64(fi.Pages); opt.MaxBytes > 0 && float64(total+n)*bytesPerPage > float64(opt.MaxBytes) {
+			p.keys, p.unread = nil, true
+			x.left++
+		} else {
+			total += n
+		}
+		x.packs = append(x.packs, p)
 	}
 	if err := x.load(ctx, s); err != nil {
 		return nil, fmt.Errorf("index generation %d: %w", g.Manifest.Generation, err)
@@ -75,7 +80,7 @@ func (x *Index) load(ctx context.Context, s *Store) error {
 	errs := make([]error, len(x.packs))
 	limit := make(chan struct{}, 4*runtime.GOMAXPROCS(0)) // a parallel file system answers slowly, and many at once
 	for i, p := range x.packs {
-		if p.keys != nil {
+		if p.keys != nil || p.unread {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -150,7 +155,7 @@ func (x *Index) Damaged() error {
 	return errors.Join(x.skipped...)
 }
 
-// Unread returns how many packs were left out for want of memory.
+// Unread returns of how many packs the keys were not read for want of memory.
 func (x *Index) Unread() int {
 	if x == nil {
 		return 0

@@ -77,8 +77,8 @@ func TestIndexPrefersThePacksOfItsPodWhenMemoryIsShort(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(x.packs) != 1 || x.packs[0].info.Name != packName(1, want, 0) {
-			t.Errorf("index for pod %d has the packs %v", want, x.packs)
+		if len(x.packs) != 2 || x.packs[0].info.Name != packName(1, want, 0) || x.packs[0].unread || !x.packs[1].unread {
+			t.Errorf("index for pod %d has the packs %+v, want the keys of its own only", want, x.packs)
 		}
 		if left := x.Unread(); left != 1 {
 			t.Errorf("%d packs were left out, want 1", left)

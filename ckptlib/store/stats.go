@@ -53,7 +53,9 @@ func (w *Writer) keysByPack() map[FileInfo][]byte {
 	}
 	if w.known != nil {
 		for _, p := range w.known.packs {
-			have[p.info] = p.keys
+			if !p.unread {
+				have[p.info] = p.keys
+			}
 		}
 	}
 	for _, p := range w.own {

@@ -33,6 +33,17 @@ func (b *TableBuilder) Add(object, page uint64, refs []Ref) {
 	b.objects[object] = runs
 }
 
+// addRuns notes runs of an object whose refs are those of the writer's packs.
+func (b *TableBuilder) addRuns(object uint64, runs []Run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	have := b.objects[object]
+	for _, r := range runs {
+		have = appendRun(have, r)
+	}
+	b.objects[object] = have
+}
+
 // appendRun joins r to the last run if it goes on where that ends.
 func appendRun(runs []Run, r Run) []Run {
 	if last := len(runs) - 1; last >= 0 {

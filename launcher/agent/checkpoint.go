@@ -27,7 +27,8 @@ const indexBytes = 512 << 20
 // prepare does what can be done before the pod is stopped: it learns which pages
 // the last generation has.
 func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) {
-	if _, err := a.running(); err != nil {
+	p, err := a.running()
+	if err != nil {
 		return nothing{}, err
 	}
 	a.mu.Lock()
@@ -40,7 +41,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if err != nil {
 		return nothing{}, err
 	}
-	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Compress: r.Compress}}
+	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Stop: r.Stop, Compress: r.Compress, Newest: r.Known}}
 	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
 		if ctx.Err() != nil {
 			return nothing{}, err
@@ -48,6 +49,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 		// It may have been pruned, or damaged; what is in memory is neither.
 		a.warn(fmt.Sprintf("checkpoint %d cannot be built on: %v; everything is written again", r.Known, err))
 	}
+	p.Prepare()
 	a.mu.Lock()
 	a.ckpt = c
 	a.mu.Unlock()
@@ -196,7 +198,7 @@ func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	}
 	a.mu.Unlock()
 	return rpc.Result{
-		Files: r.Files, BytesLogical: r.BytesLogical, BytesWritten: r.BytesWritten,
+		Files: r.Files, BytesLogical: r.BytesLogical, BytesChanged: r.BytesChanged, BytesWritten: r.BytesWritten,
 		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings,
 	}, nil
 }

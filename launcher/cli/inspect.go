@@ -104,8 +104,8 @@ func printInspection(env Env, in inspection) {
 	f := in.Facts
 	env.printf("checkpoint %d of %s\n", in.Generation, in.Created.Local().Format("2006-01-02 15:04:05"))
 	env.printf("  %s\n  in %s, by %s, MPI: %s\n", strings.Join(in.Command, " "), in.Dir, in.User, in.Family)
-	env.printf("  %d ranks, %d processes, %s of memory, %s written; paused %d ms, durable after %.1f s\n",
-		f.Ranks, f.Processes, launcher.Bytes(f.BytesLogical), launcher.Bytes(f.BytesWritten), f.PauseMS, float64(f.DurationMS)/1000)
+	env.printf("  %d ranks, %d processes, %s of memory, %s changed, %s written; paused %s, durable after %.1f s\n",
+		f.Ranks, f.Processes, launcher.Bytes(f.BytesLogical), launcher.Bytes(f.BytesChanged), launcher.Bytes(f.BytesWritten), launcher.Millis(f.PauseMS), float64(f.DurationMS)/1000)
 	for _, p := range in.Pods {
 		env.printf("pod %d: %s (%s), Linux %s\n", p.ID, p.HostName, strings.Join(p.Addresses, " "), p.Kernel)
 		for _, q := range p.Processes {

@@ -20,8 +20,9 @@ type row struct {
 	Processes    int        `json:"processes"`
 	Ranks        int        `json:"ranks"`
 	BytesLogical int64      `json:"bytes_logical"`
+	BytesChanged int64      `json:"bytes_changed"`
 	BytesWritten int64      `json:"bytes_written"`
-	PauseMS      int64      `json:"pause_ms"`
+	PauseMS      float64    `json:"pause_ms"`
 	DurationMS   int64      `json:"duration_ms"`
 	Complete     bool       `json:"complete"`
 	Error        string     `json:"error,omitempty"` // why one with a manifest is not complete
@@ -45,18 +46,18 @@ func ls(env Env, l *flags.Ls) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(env.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "generation\tcreated\thosts\tranks\tprocesses\tmemory\twritten\tpause\tdurable after\t")
+	_, _ = fmt.Fprintln(w, "generation\tcreated\thosts\tranks\tprocesses\tmemory\tchanged\twritten\tpause\tdurable after\t")
 	for _, r := range rows {
 		if !r.Complete {
 			why := "incomplete"
 			if r.Error != "" {
 				why = "damaged"
 			}
-			_, _ = fmt.Fprintf(w, "%d\t%s\t\t\t\t\t\t\t\t\n", r.Generation, why)
+			_, _ = fmt.Fprintf(w, "%d\t%s\t\t\t\t\t\t\t\t\t\n", r.Generation, why)
 			continue
 		}
-		_, _ = fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%d\t%s\t%s\t%d ms\t%.1f s\t\n", r.Generation, r.Created.Local().Format("2006-01-02 15:04:05"),
-			r.Pods, r.Ranks, r.Processes, launcher.Bytes(r.BytesLogical), launcher.Bytes(r.BytesWritten), r.PauseMS, float64(r.DurationMS)/1000)
+		_, _ = fmt.Fprintf(w, "%d\t%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%.1f s\t\n", r.Generation, r.Created.Local().Format("2006-01-02 15:04:05"),
+			r.Pods, r.Ranks, r.Processes, launcher.Bytes(r.BytesLogical), launcher.Bytes(r.BytesChanged), launcher.Bytes(r.BytesWritten), launcher.Millis(r.PauseMS), float64(r.DurationMS)/1000)
 	}
 	return w.Flush()
 }
@@ -81,7 +82,7 @@ func rowsOf(st *store.Store) ([]row, error) {
 			created := g.Manifest.Created
 			r.Created = &created
 			r.Pods, r.Processes, r.Ranks = len(f.Pods), f.Processes, f.Ranks
-			r.BytesLogical, r.BytesWritten = f.BytesLogical, f.BytesWritten
+			r.BytesLogical, r.BytesChanged, r.BytesWritten = f.BytesLogical, f.BytesChanged, f.BytesWritten
 			r.PauseMS, r.DurationMS = f.PauseMS, f.DurationMS
 		}
 		rows = append(rows, r)

@@ -16,7 +16,7 @@ func none(string) string { return "" }
 // base is the run of a line without options.
 func base(change func(*Run)) *Run {
 	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto}
-	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptStop, CompressNone
+	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressAuto
 	change(r)
 	return r
 }
@@ -59,7 +59,7 @@ func TestLinesOfBothFamiliesAreRead(t *testing.T) {
 			r.Verbose, r.Timeout, r.MPI, r.Iface, r.SSHConfig = 2, 30*time.Second, OpenMPI, "eth1", "f"
 		}},
 		{"--ckpt-dir d --ckpt-interval 10m --ckpt-keep 3 --ckpt-mode stop --ckpt-compress zstd --ckpt-on TERM,sigusr1,2 ./a.out", func(r *Run) {
-			r.CkptDir, r.CkptInterval, r.CkptKeep, r.CkptCompress = "d", 10*time.Minute, 3, CompressZstd
+			r.CkptDir, r.CkptInterval, r.CkptKeep, r.CkptMode, r.CkptCompress = "d", 10*time.Minute, 3, CkptStop, CompressZstd
 			r.CkptOn = []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGINT}
 		}},
 		{"--ckpt-interval auto --ckpt-on none ./a.out", func(r *Run) { r.CkptIntervalAuto, r.CkptOn = true, []syscall.Signal{} }},
@@ -114,8 +114,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 		"-ppn 2 --map-by ppr:3:node ./a":        "--map-by: 3 ranks per host contradicts the 2",
 		"--mpi none -np 2 ./a":                  "--mpi: none starts one process",
 		"--mpi lam ./a":                         `--mpi: "lam" is none of auto, mpich, openmpi, none`,
-		"--ckpt-mode fork ./a":                  "--ckpt-mode: fork is not available in this version",
-		"--ckpt-mode cow ./a":                   `--ckpt-mode: "cow" is none of stop, fork`,
+		"--ckpt-mode cow ./a":                   `--ckpt-mode: "cow" is none of fork, stop`,
 		"--ckpt-interval soon ./a":              `--ckpt-interval: "soon" is no time`,
 		"--ckpt-interval -5 ./a":                `--ckpt-interval: "-5" is no time`,
 		"--ckpt-on KILL ./a":                    `--ckpt-on: "KILL" is no signal`,
@@ -147,7 +146,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 }
 
 func TestVerbsAreRead(t *testing.T) {
-	ckpt := Checkpointing{CkptMode: CkptStop, CkptCompress: CompressNone}
+	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressAuto}
 	for line, want := range map[string]Command{
 		"checkpoint d":           {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d"}},
 		"checkpoint d --stop":    {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d", Stop: true}},

@@ -98,8 +98,8 @@ type CkptMode string
 
 // The values of --ckpt-mode.
 const (
-	CkptStop CkptMode = "stop" // until everything is written
 	CkptFork CkptMode = "fork" // until copies of the processes are made
+	CkptStop CkptMode = "stop" // until everything is written
 )
 
 // Compression names how pages are stored.
@@ -107,6 +107,7 @@ type Compression string
 
 // The values of --ckpt-compress.
 const (
+	CompressAuto Compression = "auto"
 	CompressNone Compression = "none"
 	CompressS2   Compression = "s2"
 	CompressZstd Compression = "zstd"
@@ -125,9 +126,9 @@ type Checkpointing struct {
 	CkptIntervalAuto bool
 	// CkptKeep is how many generations are kept, 0 for all.
 	CkptKeep int
-	// CkptMode is CkptStop by default.
+	// CkptMode is CkptFork by default.
 	CkptMode CkptMode
-	// CkptCompress is CompressNone by default.
+	// CkptCompress is CompressAuto by default.
 	CkptCompress Compression
 	// CkptOn are the signals that cause a checkpoint: nil if not given,
 	// empty for --ckpt-on none.

@@ -29,21 +29,17 @@ var ckptOptions = []option{
 	},
 	{
 		name: "ckpt-mode", arg: "MODE", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
-		doc: "stop: the job waits until a checkpoint is written (the default, and the only mode so far)",
-		set: func(p *parser, v string) error {
-			mode, err := oneOf(v, CkptStop, CkptFork)
-			if err == nil && mode == CkptFork {
-				return fmt.Errorf("fork is not available in this version; use --ckpt-mode stop")
-			}
-			p.run.CkptMode = mode
+		doc: "fork (the default): the job runs on while copies of its processes are written; stop: it waits until all is written",
+		set: func(p *parser, v string) (err error) {
+			p.run.CkptMode, err = oneOf(v, CkptFork, CkptStop)
 			return err
 		},
 	},
 	{
 		name: "ckpt-compress", arg: "HOW", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
-		doc: "none (the default), s2 or zstd",
+		doc: "auto (the default: s2 for what gets smaller by it), none, s2 or zstd",
 		set: func(p *parser, v string) (err error) {
-			p.run.CkptCompress, err = oneOf(v, CompressNone, CompressS2, CompressZstd)
+			p.run.CkptCompress, err = oneOf(v, CompressAuto, CompressNone, CompressS2, CompressZstd)
 			return err
 		},
 	},

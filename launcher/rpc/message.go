@@ -108,12 +108,14 @@ type Finding struct {
 }
 
 // Generation says where a checkpoint goes. Known is the generation whose pages
-// need not be written again, 0 for none.
+// need not be written again, 0 for none. With Stop all memory is read before the
+// job runs on.
 type Generation struct {
 	Dir      string `json:"dir"`
 	Number   int    `json:"number"`
 	Known    int    `json:"known"`
 	Compress string `json:"compress"`
+	Stop     bool   `json:"stop"`
 }
 
 // Drained is how far the connections of a pod are drained.
@@ -126,6 +128,7 @@ type Drained struct {
 type Result struct {
 	Files        []store.FileInfo `json:"files"`
 	BytesLogical int64            `json:"bytes_logical"`
+	BytesChanged int64            `json:"bytes_changed"`
 	BytesWritten int64            `json:"bytes_written"`
 	Processes    int              `json:"processes"`
 	Ranks        int              `json:"ranks"`

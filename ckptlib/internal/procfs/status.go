@@ -30,6 +30,7 @@ type Status struct {
 	Seccomp                int // mode
 	SeccompFilters         int // Linux 5.9
 	SigBlk, SigIgn, SigCgt uint64
+	Locked                 bool // it has locked memory (VmLck)
 }
 
 // ReadStatus reads the status of a process or, with the path of a task
@@ -82,6 +83,8 @@ func ReadStatus(dir string) (s Status, err error) {
 			s.Seccomp, _ = strconv.Atoi(val)
 		case "Seccomp_filters":
 			s.SeccompFilters, _ = strconv.Atoi(val)
+		case "VmLck":
+			s.Locked = val != "0 kB"
 		case "SigBlk":
 			s.SigBlk = hex(val)
 		case "SigIgn":
