@@ -1,8 +1,12 @@
 package launcher
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -24,6 +28,24 @@ func TestStoreHasOneCoordinatorAtATime(t *testing.T) {
 	a.release()
 	if err := b.take(dir); err != nil {
 		t.Errorf("the lock after the first one's end = %v, want nil", err)
+	}
+}
+
+// A file system without locks leaves it to the user, who is told.
+func TestStoreThatCannotBeLockedIsUsedWithAWarning(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(lockName, filepath.Join(dir, lockName)); err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	j := newJob(Env{Stdout: io.Discard, Stderr: &said}, flags.Common{})
+	j.dir, j.control, j.fleet = dir, &control{}, &fleet{}
+	if err := j.lockStore(); err != nil {
+		t.Errorf("lockStore = %v, want a warning only", err)
+	}
+	j.stderr.flush(context.Background())
+	if n := strings.Count(said.String(), "nothing keeps this job from being restarted a second time"); n != 1 {
+		t.Errorf("the user was told %q, want one warning", said.String())
 	}
 }
 

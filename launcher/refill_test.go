@@ -49,8 +49,10 @@ func TestJobWhoseConnectionsCannotBeRefilledIsEndedAndNeverRunsOn(t *testing.T) 
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
 			status, err := j.supervise(ctx)
-			want := []string{"could not be put back into their connections", "refill on n1: nothing moved for 60 s",
-				"the job was ended; resume it from checkpoint 3: gompirun restart " + j.dir}
+			want := []string{
+				"could not be put back into their connections", "refill on n1: nothing moved for 60 s",
+				"the job was ended; resume it from checkpoint 3: gompirun restart " + j.dir,
+			}
 			for _, w := range want {
 				if !strings.Contains(fmt.Sprint(err), w) {
 					t.Errorf("supervise = %d, %v, want %q in it", status, err, w)

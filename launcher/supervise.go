@@ -283,20 +283,24 @@ func (s *supervisor) checkpointOn(n syscall.Signal) (ended bool) {
 		return true
 	}
 	s.status = 128 + int(n)
-	after := func(d ckptDone) {
-		if d.err != nil {
-			s.endSoon(128+int(n), n, "")
-		}
+	try := func() bool {
+		return s.start(true, func(d ckptDone) {
+			if d.err != nil {
+				s.endSoon(128+int(n), n, "")
+			}
+		})
 	}
-	if !s.start(true, after) {
-		// One that is under way serves; the job ends after it.
+	if !try() {
+		// One that is under way serves, if it is made; the job ends after it.
 		then := s.then
 		s.then = func(d ckptDone) {
 			then(d)
-			if d.err == nil {
-				s.status = StatusCheckpointed
+			switch {
+			case d.err == nil:
+				s.endSoon(StatusCheckpointed, n, "")
+			case !isBroken(d.err):
+				try()
 			}
-			s.endSoon(s.status, n, "")
 		}
 	}
 	s.kill = time.After(ckptGrace)
