@@ -140,9 +140,10 @@ func each(method string, params func() any) func(context.Context, *Agent) error 
 func (c *attempt) plan() []Step[*Agent] {
 	plan := []Step[*Agent]{
 		{Phase: Prepare, Each: each(rpc.Prepare, func() any {
+			o := &c.j.record.Checkpoints
 			return rpc.Generation{
-				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress),
-				Stop: c.stop || c.j.record.Checkpoints.CkptMode == flags.CkptStop,
+				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(o.CkptCompress),
+				Stop: c.stop || o.CkptMode == flags.CkptStop, Untracked: o.CkptUntracked, Verify: o.CkptVerify,
 			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},

@@ -71,6 +71,8 @@ func (j *Job) choose(ctx context.Context, r *flags.Restart) (*store.Generation, 
 		"ckpt-keep":     func() { have.CkptKeep = c.CkptKeep },
 		"ckpt-mode":     func() { have.CkptMode = c.CkptMode },
 		"ckpt-compress": func() { have.CkptCompress = c.CkptCompress },
+		"ckpt-track":    func() { have.CkptUntracked = c.CkptUntracked },
+		"verify-pages":  func() { have.CkptVerify = c.CkptVerify },
 		"ckpt-on":       func() { have.CkptOn = c.CkptOn },
 	} {
 		if r.Given[option] {

@@ -41,7 +41,9 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if err != nil {
 		return nothing{}, err
 	}
-	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Stop: r.Stop, Compress: r.Compress, Newest: r.Known}}
+	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{
+		Stop: r.Stop, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify,
+	}}
 	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
 		if ctx.Err() != nil {
 			return nothing{}, err
