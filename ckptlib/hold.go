@@ -12,7 +12,7 @@ import (
 // job has.
 const (
 	holdLeast = 16 << 20
-	holdShare = 64
+	holdShare = 128
 )
 
 // held are copies of pages, made while the pod stands still and written when it

@@ -3,6 +3,7 @@ package ckptlib_test
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -144,4 +145,27 @@ func TestProcessThatCannotBeCopiedIsReadInThePause(t *testing.T) {
 	sum := j.ask("sum")
 	j.restart()
 	j.want("sum", sum)
+}
+
+// What a pod remembers is of its last checkpoint, not of all.
+func TestMemoryDoesNotGrowWithTheNumberOfCheckpoints(t *testing.T) {
+	j := victim(t, "tracked")
+	live := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	var after3 int64
+	for i := range 15 {
+		j.want("store", "ok")
+		j.checkpoint()
+		if i == 2 {
+			after3 = live()
+		}
+	}
+	// An image and a page table of each checkpoint would be a megabyte and more.
+	if grown := live() - after3; grown > 4<<20 {
+		t.Errorf("12 more checkpoints left %d bytes on the heap, want at most 4 MiB", grown)
+	}
 }

@@ -68,7 +68,9 @@ func (c *Checkpoint) Write() (Result, error) {
 			r.Ranks++
 		}
 	}
-	c.p.track.base, c.p.size = &base{c.gen, table, &c.im}, c.logical
+	// A copy: the image is part of the checkpoint, and with it of all before.
+	im := c.im
+	c.p.track.base, c.p.size = &base{c.gen, table, &im}, c.logical
 	c.p.free()
 	return r, nil
 }

@@ -10,8 +10,16 @@ import (
 // namespaces are those that a process may leave (unshare(2), setns(2)), as /proc
 // names them, with those of the init in which its children are born.
 var namespaces = []struct{ own, of string }{
-	{"user", "user"}, {"pid", "pid"}, {"pid_for_children", "pid"}, {"mnt", "mnt"}, {"ipc", "ipc"}, {"uts", "uts"}, {"net", "net"}, {"cgroup", "cgroup"},
-	{"time", "time_for_children"}, {"time_for_children", "time_for_children"},
+	{"user", "user"},
+	{"pid", "pid"},
+	{"pid_for_children", "pid"},
+	{"mnt", "mnt"},
+	{"ipc", "ipc"},
+	{"uts", "uts"},
+	{"net", "net"},
+	{"cgroup", "cgroup"},
+	{"time", "time_for_children"},
+	{"time_for_children", "time_for_children"},
 }
 
 // outside says what a process has left of the pod's domain and of its root

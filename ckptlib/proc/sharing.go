@@ -67,12 +67,15 @@ func (ts *Tasks) groupsOf(what linux.Shareable) (out [][]*Task, err error) {
 		return n
 	}
 	sort.SliceStable(list, func(i, j int) bool { return compare(list[i], list[j]) < 0 })
-	for i, n := 0, 1; i < len(list); i += n {
-		for n = 1; i+n < len(list) && compare(list[i], list[i+n]) == 0; n++ {
+	for i := 0; i < len(list); {
+		n := 1
+		for i+n < len(list) && compare(list[i], list[i+n]) == 0 {
+			n++
 		}
 		if n > 1 {
 			out = append(out, list[i:i+n])
 		}
+		i += n
 	}
 	return out, err
 }
