@@ -32,6 +32,7 @@ type File struct {
 	PTY      *PTY      `json:"pty,omitempty"`
 	Unix     *Unix     `json:"unix,omitempty"`
 	Inet     *Inet     `json:"inet,omitempty"`
+	Netlink  *Netlink  `json:"netlink,omitempty"`
 }
 
 // Owner is who gets SIGIO or SIGURG of a description (F_SETOWN_EX, F_SETSIG).
@@ -253,4 +254,13 @@ type Membership struct {
 	Group     netip.Addr   `json:"group"`
 	Exclude   bool         `json:"exclude,omitempty"`
 	Sources   []netip.Addr `json:"sources,omitempty"`
+}
+
+// Netlink is a socket of AF_NETLINK with nothing in its queue.
+type Netlink struct {
+	Type     int     `json:"type"`
+	Protocol int     `json:"protocol"`
+	Port     uint32  `json:"port,omitempty"` // nl_pid that it is bound to
+	Groups   []int   `json:"groups,omitempty"`
+	Options  Options `json:"options,omitempty"`
 }

@@ -46,6 +46,7 @@ var kinds = []Kind{
 	ptyKind,
 	unixKind,
 	inetKind,
+	netlinkKind,
 	regularKind,
 }
 

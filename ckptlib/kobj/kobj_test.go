@@ -42,6 +42,7 @@ func TestEveryImageIsOfOneKind(t *testing.T) {
 		{PTY: &image.PTY{}},
 		{Unix: &image.Unix{}},
 		{Inet: &image.Inet{}},
+		{Netlink: &image.Netlink{}},
 	} {
 		n := 0
 		for _, k := range kinds {

@@ -87,7 +87,7 @@ var hints = []struct{ prefix, hint string }{
 	{"anon_inode:bpf", "run the job without the tracer"},
 	{"anon_inode:[fanotify]", "watch files with inotify"},
 	{"anon_inode:dma", "run the job without GPUs"},
-	{"socket:[", "the job's sockets may be of IPv4, IPv6 and the unix family"},
+	{"socket:[", "the job's sockets may be of IPv4, IPv6, the unix family and netlink"},
 	{"/dev/tty", "run the job with its standard streams redirected"},
 	{"/dev/pts/", "it is a terminal outside of the job: redirect it"},
 	{"/dev/console", "redirect it"},
