@@ -26,6 +26,7 @@ func (r *Restart) newMaker() *kobj.Maker {
 			}
 			return fd, nil
 		},
+		MQueue:     r.openMQueue,
 		Stdio:      r.stdio,
 		PIDOf:      r.pidOf,
 		Syscall:    r.syscall,
@@ -181,6 +182,9 @@ func (r *Restart) complete() error {
 	}
 	return r.pod.With(func(_ tracer.Tracing, init *tracer.Remote) error {
 		if err := r.restoreUndos(); err != nil {
+			return err
+		}
+		if err := r.finishMQueues(init); err != nil {
 			return err
 		}
 		if err := finishSysV(init, &r.im.SysV, r.attached); err != nil {

@@ -45,6 +45,7 @@ type Restart struct {
 	files    map[image.FileID]int
 	joiner   *conn.Joiner
 	conns    map[conn.ID]int
+	mqueues  map[uint64]*madeQueue // by the image's ID
 }
 
 // LoadImage reads a pod's image and page table.
@@ -136,6 +137,9 @@ func (r *Restart) rebuild() error {
 	}
 	return r.pod.With(func(tr tracer.Tracing, init *tracer.Remote) error {
 		if r.attached, err = restoreSysV(init, &r.im.SysV); err != nil {
+			return err
+		}
+		if err := r.restoreMQueues(init); err != nil {
 			return err
 		}
 		// Every stub begins as a copy of the init.
@@ -269,7 +273,10 @@ func (r *Restart) release() {
 	for _, fd := range r.conns {
 		_ = unix.Close(fd)
 	}
-	r.files, r.conns = nil, nil
+	for _, q := range r.mqueues {
+		_ = unix.Close(q.fd) // what was sent is in the queues
+	}
+	r.files, r.conns, r.mqueues = nil, nil, nil
 	if r.src != nil {
 		r.src.close()
 		r.src = nil

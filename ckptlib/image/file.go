@@ -33,6 +33,7 @@ type File struct {
 	Unix     *Unix     `json:"unix,omitempty"`
 	Inet     *Inet     `json:"inet,omitempty"`
 	Netlink  *Netlink  `json:"netlink,omitempty"`
+	MQueue   *MQueueFD `json:"mqueue,omitempty"`
 }
 
 // Owner is who gets SIGIO or SIGURG of a description (F_SETOWN_EX, F_SETSIG).
@@ -254,6 +255,11 @@ type Membership struct {
 	Group     netip.Addr   `json:"group"`
 	Exclude   bool         `json:"exclude,omitempty"`
 	Sources   []netip.Addr `json:"sources,omitempty"`
+}
+
+// MQueueFD is a descriptor of a POSIX message queue, Pod.MQueues by ID.
+type MQueueFD struct {
+	Queue uint64 `json:"queue"`
 }
 
 // Netlink is a socket of AF_NETLINK with nothing in its queue.

@@ -109,6 +109,9 @@ func (p *testPod) capture() *image.Pod {
 
 // forget closes the descriptors by which the pod was captured, which keep its
 // objects alive.
+// MQueue is of the whole pod: see TestPOSIXMessageQueues of ckptlib.
+func (p *testPod) MQueue(s *Source) (uint64, error) { return s.Stat.Ino, nil }
+
 func (p *testPod) forget() {
 	for _, s := range p.sources {
 		unix.Close(s.FD)

@@ -47,6 +47,7 @@ var kinds = []Kind{
 	unixKind,
 	inetKind,
 	netlinkKind,
+	mqueueKind,
 	regularKind,
 }
 

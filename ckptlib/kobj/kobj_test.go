@@ -43,6 +43,7 @@ func TestEveryImageIsOfOneKind(t *testing.T) {
 		{Unix: &image.Unix{}},
 		{Inet: &image.Inet{}},
 		{Netlink: &image.Netlink{}},
+		{MQueue: &image.MQueueFD{}},
 	} {
 		n := 0
 		for _, k := range kinds {

@@ -18,6 +18,9 @@ type Maker struct {
 	// Shared opens a shared memory object with the given open flags. The
 	// descriptor is the caller's.
 	Shared func(id image.SharedID, flags int) (int, error)
+	// MQueue opens a POSIX message queue with the given open flags. The descriptor
+	// is the caller's.
+	MQueue func(id uint64, flags int) (int, error)
 	// File returns this process's descriptor of a description that has been
 	// restored, to be used and not closed.
 	File func(image.FileID) (int, error)
