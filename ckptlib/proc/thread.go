@@ -45,7 +45,7 @@ func captureThread(tr tracer.Tracing, r *tracer.Remote, task *Task, abort uint64
 	if t.TimerSlack, err = number(r.TID, "timerslack_ns", 10); err != nil {
 		return t, err
 	}
-	return t, errors.Join(captureInjected(r, &t), captureSched(r.TID, &t))
+	return t, errors.Join(captureInjected(r, &t), captureMemoryPolicy(r, &t), captureSched(r.TID, &t), captureIOPriority(r.TID, &t))
 }
 
 // captureInjected asks the thread what only it can tell.
@@ -113,7 +113,14 @@ func restoreThread(r *tracer.Remote, t *image.Thread) error {
 	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, t.TimerSlack); err != nil {
 		return err
 	}
-	return restoreSched(r.TID, t)
+	if err := restoreMemoryPolicy(r, t); err != nil {
+		return fmt.Errorf("thread %d: %w", t.TID, err)
+	}
+	if err := restoreSched(r.TID, t); err != nil {
+		return err
+	}
+	restoreIOPriority(r.TID, t)
+	return nil
 }
 
 // restoreSigStack sets the alternative signal stack. A thread that was on it
