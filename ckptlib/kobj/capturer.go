@@ -34,6 +34,9 @@ func (s *Source) String() string {
 type Capturer interface {
 	// Blob saves bytes in the store.
 	Blob([]byte) (image.Blob, error)
+	// FileBlob saves a file of some size, read at offsets of a description whose own
+	// offset is of no concern.
+	FileBlob(fd int, size int64) (image.Blob, error)
 	// Shared returns the ID of the shared memory object behind a source that is
 	// a memfd or a file of the pod's private tmpfs, and false for anything else.
 	Shared(*Source) (image.SharedID, bool)

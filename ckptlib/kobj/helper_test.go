@@ -136,6 +136,22 @@ func (p *testPod) Blob(b []byte) (image.Blob, error) {
 	return image.Blob{Object: image.ObjectID(len(p.blobs)), Size: int64(len(b))}, nil
 }
 
+func (p *testPod) FileBlob(fd int, size int64) (image.Blob, error) {
+	b := make([]byte, size)
+	if _, err := unix.Pread(fd, b, 0); err != nil {
+		return image.Blob{}, err
+	}
+	return p.Blob(b)
+}
+
+func (p *testPod) pages(b image.Blob, each func(int64, []byte) error) error {
+	content, err := p.blob(b)
+	if err != nil {
+		return err
+	}
+	return each(0, content)
+}
+
 func (p *testPod) blob(b image.Blob) ([]byte, error) {
 	if b.Size == 0 {
 		return nil, nil

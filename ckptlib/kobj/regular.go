@@ -35,6 +35,11 @@ func captureRegular(c Capturer, s *Source, f *image.File) error {
 		return err
 	}
 	name, deleted := s.path()
+	if deleted && s.Stat.Nlink > 0 && s.Stat.Mode&unix.S_IFMT == unix.S_IFREG {
+		if other, ok := s.otherName(); ok {
+			name, deleted = other, false
+		}
+	}
 	r := &image.Regular{Path: name, Mode: s.Stat.Mode, Offset: s.Info.Pos, Size: s.Stat.Size, Deleted: deleted}
 	if s.Stat.Mode&unix.S_IFMT == unix.S_IFCHR || s.Stat.Mode&unix.S_IFMT == unix.S_IFBLK {
 		r.Rdev = s.Stat.Rdev
