@@ -48,8 +48,9 @@ type Restart struct {
 	mqueues  map[uint64]*madeQueue // by the image's ID
 }
 
-// LoadImage reads a pod's image and page table.
-func LoadImage(g *store.Generation, id int) (*image.Pod, *store.PageTable, error) {
+// LoadImage reads a pod's image, with its paths as they are on this host, and
+// page table.
+func LoadImage(g *store.Generation, id int, moved image.PathMap) (*image.Pod, *store.PageTable, error) {
 	b, err := g.ReadImage(id, "json")
 	if err != nil {
 		return nil, nil, err
@@ -58,6 +59,7 @@ func LoadImage(g *store.Generation, id int) (*image.Pod, *store.PageTable, error
 	if err != nil {
 		return nil, nil, err
 	}
+	im.MovePaths(moved)
 	pt, err := g.PageTable(id)
 	return im, pt, err
 }
@@ -73,7 +75,7 @@ func Restore(c Config, st *store.Store, g *store.Generation, streams map[string]
 			r.Abort()
 		}
 	}()
-	if r.im, r.pages, err = LoadImage(g, c.ID); err != nil {
+	if r.im, r.pages, err = LoadImage(g, c.ID, c.PathMap); err != nil {
 		return nil, err
 	}
 	if r.reader, err = st.NewReader(r.pages); err != nil {

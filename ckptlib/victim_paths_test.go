@@ -1,6 +1,10 @@
 package ckptlib_test
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 func TestFilesAreFoundWhereTheirNamesHaveChanged(t *testing.T) {
 	asUser(t)
@@ -31,4 +35,29 @@ func TestFilesAreFoundWhereTheirNamesHaveChanged(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestFilesAndProgramsMayHaveMoved(t *testing.T) {
+	asUser(t)
+	dir := t.TempDir()
+	prog := compile(t, "paths")
+	j := ready(t, prog, dir)
+	same := j.same("check")
+	j.want("append", "begin more")
+	j.checkpoint()
+	j.pod.Kill()
+	for _, d := range []string{dir, filepath.Dir(prog)} {
+		if err := os.Rename(d, d+"-moved"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(d + "-moved") })
+		j.moved = append(j.moved, d+"="+d+"-moved")
+	}
+	for range 2 {
+		j.restart()
+		same("after the restart")
+		j.checkpoint()
+		j.moved = nil // it knows now where they are
+	}
+	j.want("append", "begin moremore")
 }
