@@ -56,6 +56,8 @@ type Regular struct {
 	Deleted bool   `json:"deleted,omitempty"`
 	Content *Blob  `json:"content,omitempty"`
 	Inode   uint64 `json:"inode,omitempty"`
+	// Ended is set for a file in /proc of a process that has ended.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // Lock is an advisory lock on a file.

@@ -40,11 +40,14 @@ func captureRegular(c Capturer, s *Source, f *image.File) error {
 			name, deleted = other, false
 		}
 	}
-	r := &image.Regular{Path: name, Mode: s.Stat.Mode, Offset: s.Info.Pos, Size: s.Stat.Size, Deleted: deleted}
+	r := &image.Regular{Path: name, Mode: s.Stat.Mode, Offset: s.Info.Pos, Size: s.Stat.Size}
 	if s.Stat.Mode&unix.S_IFMT == unix.S_IFCHR || s.Stat.Mode&unix.S_IFMT == unix.S_IFBLK {
 		r.Rdev = s.Stat.Rdev
 	}
-	if deleted {
+	if s.ofEnded(name) {
+		r.Ended, deleted = true, false
+	}
+	if r.Deleted = deleted; deleted {
 		r.Inode = s.Stat.Ino
 		if err := captureDeleted(c, s, r); err != nil {
 			return err
@@ -114,6 +117,9 @@ func hint(link string) string {
 func restoreRegular(m *Maker, f *image.File) (int, error) {
 	if f.Regular.Deleted {
 		return restoreDeleted(m, f)
+	}
+	if f.Regular.Ended {
+		return restoreEnded(f)
 	}
 	fd, err := openRegular(m, f)
 	if err != nil {
