@@ -53,6 +53,7 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
 		"dead-leader":   {"(odd)", "first thread has ended"},
 		"hugetlb":       {"hugetlb", "without them"},
+		"vfork":         {"waits for the vfork(2) of process"},
 		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
 		"chroot":        {"(odd)", "another root directory", "/usr"},
 		"sibling":       {"(odd)", "shares its descriptors with process", "not its parent"},
@@ -92,7 +93,9 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 					}
 				}
 			}
-			j.invisible("the refused checkpoint", before)
+			if kind != "vfork" { // the tracer lets go of a thread when it stops, after its child
+				j.invisible("the refused checkpoint", before)
+			}
 			j.want("count", "2")
 			if kind == "hugetlb" {
 				return

@@ -33,6 +33,15 @@ static void *unshares(void *arg) {
 	MUST(write(((int *)arg)[1], "x", 1));
 	return other(NULL) ? NULL : NULL;
 }
+static atomic_int vforked;
+static void *vforks(void *arg) {
+	if (!vfork()) {
+		vforked = getpid(); // the memory is shared
+		for (;;)
+			pause();
+	}
+	return NULL;
+}
 static void *leaves(void *arg) {
 	for (;;)
 		pause();
@@ -103,6 +112,11 @@ int main(int argc, char **argv) {
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
+	} else if (!strcmp(kind, "vfork")) {
+		pthread_t t;
+		pthread_create(&t, NULL, vforks, NULL);
+		while (!(child = vforked))
+			usleep(1000);
 	} else if (!strcmp(kind, "own-descriptors")) {
 		child = MUST(fork());
 		if (!child) {
