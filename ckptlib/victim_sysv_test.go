@@ -33,8 +33,11 @@ func TestEndsOfProcessesUndoSemaphores(t *testing.T) {
 		t.Helper()
 		// What the first owes is undone as far as the values allow.
 		for _, q := range [][2]string{
-			{"values", "0 2772 32767 0 9 2"}, {"end0", "ended"}, {"values", "1 32767 0 0 0 2"},
-			{"end1", "ended"}, {"values", "1 32762 0 0 0 0"},
+			{"values", "0 2772 32767 0 9 2"},
+			{"end0", "ended"},
+			{"values", "1 32767 0 0 0 2"},
+			{"end1", "ended"},
+			{"values", "1 32762 0 0 0 0"},
 		} {
 			if got := j.ask(q[0]); got != q[1] {
 				t.Errorf("%s, ask(%q) = %q, want %q", when, q[0], got, q[1])

@@ -154,8 +154,10 @@ func TestLeasesAreTakenAgain(t *testing.T) {
 }
 
 func TestALineThatIsNoLockIsAnError(t *testing.T) {
-	for _, text := range []string{"", "1: POSIX", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 x EOF", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 0 x",
-		"1: DELEG  ACTIVE    READ 359 00:13:11691 0 EOF"} {
+	for _, text := range []string{
+		"", "1: POSIX", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 x EOF", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 0 x",
+		"1: DELEG  ACTIVE    READ 359 00:13:11691 0 EOF",
+	} {
 		if _, err := parseLock(text); err == nil {
 			t.Errorf("parseLock(%q) gives no error", text)
 		}
