@@ -16,7 +16,7 @@ const (
 	// The watched job ends by itself some repetitions after its restart, and
 	// says then whether its result is right.
 	watchedRepeat = 12
-	timedRepeat   = 4
+	timedRepeat   = 16 // long enough for some checkpoints
 	// compared are the repetitions before the first checkpoint whose median is
 	// the time of one.
 	compared = 4

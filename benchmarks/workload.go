@@ -16,7 +16,22 @@ const (
 	caseMPICH   = "mpich"
 )
 
-var caseNames = []string{caseProcess, caseOpenMPI, caseMPICH}
+// caseNames are all cases, usualCases those that are measured unless others are
+// asked for.
+var (
+	caseNames  = []string{caseProcess, "half", "large", "dirty10", "dirty100", "threads", caseOpenMPI, caseMPICH}
+	usualCases = []string{caseProcess, caseOpenMPI, caseMPICH}
+)
+
+// victims are the cases of one process, by what they have other than the first.
+var victims = map[string]victim{
+	caseProcess: {perMil: 10, how: "random", threads: 1},
+	"half":      {perMil: 10, how: "half", threads: 1},
+	"large":     {perMil: 10, how: "random", threads: 1, times: 4},
+	"dirty10":   {perMil: 100, how: "random", threads: 1},
+	"dirty100":  {perMil: 1000, how: "random", threads: 1},
+	"threads":   {perMil: 10, how: "random", threads: 8},
+}
 
 // A workload is the program of a case.
 type workload interface {
@@ -54,19 +69,20 @@ type observer interface {
 
 // newWorkload builds the program of a case, under dir.
 func newWorkload(name string, o options, dir string) (workload, error) {
-	if name != caseProcess {
+	v, ok := victims[name]
+	if !ok {
 		return newMG(name, o, dir)
 	}
 	source := filepath.Join(dir, "victim.c")
 	if err := os.WriteFile(source, victimSource, 0o644); err != nil {
 		return nil, err
 	}
-	v := &victim{path: filepath.Join(dir, "victim"), mib: o.mib}
-	cc := exec.Command("cc", "-O2", "-o", v.path, source)
+	v.path, v.mib = filepath.Join(dir, "victim-"+name), o.mib*max(1, v.times)
+	cc := exec.Command("cc", "-O2", "-pthread", "-o", v.path, source)
 	if out, err := cc.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("compile the program to be measured: %w: %s", err, out)
 	}
-	return v, nil
+	return &v, nil
 }
 
 // until waits for a condition on what a program has shown so far.

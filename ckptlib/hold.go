@@ -47,22 +47,23 @@ func (h *held) prepare(job int64) {
 // room is how many bytes more can be held.
 func (h *held) room() int64 { return int64(len(h.arena) - h.used) }
 
-// hold keeps copies of pages as long as there is room, and gives the others to
-// sink at once.
-func (h *held) hold(sink mem.Sink) mem.Sink {
-	return func(object image.ObjectID, page uint64, b []byte) error {
-		h.mu.Lock()
-		if len(b) > len(h.arena)-h.used {
-			h.mu.Unlock()
-			return sink(object, page, b)
-		}
-		data := h.arena[h.used:][:len(b):len(b)]
-		h.used += len(b)
-		h.pieces = append(h.pieces, heldPiece{object, page, data})
-		h.mu.Unlock()
-		copy(data, b)
+// Room implements mem.Keeper.
+func (h *held) Room(n int) []byte {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n > len(h.arena)-h.used {
 		return nil
 	}
+	h.used += n
+	return h.arena[h.used-n : h.used : h.used]
+}
+
+// Keep implements mem.Keeper.
+func (h *held) Keep(object image.ObjectID, page uint64, b []byte) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pieces = append(h.pieces, heldPiece{object, page, b})
+	return nil
 }
 
 // release gives what is held to sink and forgets it.

@@ -70,9 +70,9 @@ func (c *Checkpoint) memory(o SnapshotOptions) error {
 		return err
 	}
 	if o.Stop {
-		return now.Read(c.put)
+		return now.Read(nil, c.put)
 	}
-	return now.Read(c.p.held.hold(c.put))
+	return now.Read(&c.p.held, c.put)
 }
 
 // find looks for the private pages of all processes.
@@ -88,9 +88,13 @@ func (c *Checkpoint) find() error {
 		list[t] = p
 	}
 	return c.tasks.Each(func(t *proc.Task) error {
-		v, err := mem.FindPrivate(t.PID, list[t], c.mem.last.process(t.PodPID) != nil)
+		var tracker *mem.Tracker
+		if c.mem.last.process(t.PodPID) != nil {
+			tracker = c.p.track.trackers[t.PodPID]
+		}
+		v, err := mem.FindPrivate(t.PID, list[t], tracker)
 		if err == nil && !c.covered(t, v) {
-			v, err = mem.FindPrivate(t.PID, list[t], false)
+			v, err = mem.FindPrivate(t.PID, list[t], nil)
 		}
 		if err != nil {
 			return err
@@ -179,7 +183,7 @@ func (c *Checkpoint) writeMemory() (err error) {
 	if err := c.p.held.release(c.put); err != nil {
 		return err
 	}
-	if err := c.mem.later.Read(func(object image.ObjectID, page uint64, b []byte) error {
+	if err := c.mem.later.Read(nil, func(object image.ObjectID, page uint64, b []byte) error {
 		if left, ok := probe.MemoryLeft(); ok && left < leastLeft {
 			return errMemoryShort
 		}

@@ -41,25 +41,42 @@ func (b *base) process(pid int) *image.Process {
 	return nil
 }
 
+// file returns what the generation has of a file that has not been touched since,
+// or nil.
+func (b *base) file(f *image.MappedFile) *image.MappedFile {
+	if b == nil {
+		return nil
+	}
+	for i := range b.im.Processes {
+		for _, m := range b.im.Processes[i].Mappings {
+			if o := m.File; o != nil && o.Path == f.Path && o.Size == f.Size && o.Mtime == f.Mtime && o.Ctime == f.Ctime && o.Inode == f.Inode && o.Hash != "" {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
 // since tells which generation the trackers count from, if that is the newest
-// and its pages can be named in the one being made.
+// and its pages can be named in the one being made. They are about to count from
+// that one, and until base is set anew, when it is complete, from nothing.
 func (t *tracking) since(newest int, w *store.Writer) (*base, *store.Carrier) {
-	if t.base == nil || t.base.gen != newest {
+	last := t.base
+	t.base = nil
+	if last == nil || last.gen != newest {
 		return nil, nil
 	}
-	c := w.Carrier(t.base.table)
+	c := w.Carrier(last.table)
 	if c == nil {
 		return nil, nil
 	}
-	return t.base, c
+	return last, c
 }
 
-// restart has all trackers count from now. Until base is set anew, when the
-// generation is complete, they count from nothing.
+// restart has all trackers count from now.
 //
 // Preconditions: the pod stands still, and found is of all its processes.
 func (t *tracking) restart(tr tracer.Tracing, found map[*proc.Task]*mem.Private) error {
-	t.base = nil
 	trackers := map[int]*mem.Tracker{}
 	var errs []error
 	for task, v := range found {

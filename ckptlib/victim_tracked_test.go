@@ -2,7 +2,9 @@ package ckptlib_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gompirun/gompirun/ckptlib"
@@ -127,4 +129,19 @@ func TestTwinsLeaveNothingBehind(t *testing.T) {
 	if got := fmt.Sprint(j.result.Warnings); got != "[]" {
 		t.Errorf("the checkpoint warned: %s", got)
 	}
+}
+
+// Where the kernel makes no copy of a process the job waits, and its user is told.
+func TestProcessThatCannotBeCopiedIsReadInThePause(t *testing.T) {
+	asUser(t)
+	j := victim(t, "tracked")
+	j.want("alone", "ok")
+	j.checkpoint()
+	// Limits on processes do not bind root.
+	if got := strings.Join(j.result.Warnings, ";"); os.Geteuid() != 0 && !strings.Contains(got, "(tracked) cannot be copied") {
+		t.Errorf("the checkpoint warned %q, want that the process could not be copied", got)
+	}
+	sum := j.ask("sum")
+	j.restart()
+	j.want("sum", sum)
 }

@@ -25,12 +25,13 @@ const patience = 120 * time.Second
 // hosts share.
 type site struct {
 	*clustertest.Cluster
-	t *testing.T
+	t     *testing.T
+	hosts int
 }
 
 func newSite(t *testing.T, hosts int) *site {
 	t.Helper()
-	s := &site{clustertest.Up(t, hosts), t}
+	s := &site{clustertest.Up(t, hosts), t, hosts}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)

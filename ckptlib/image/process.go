@@ -233,6 +233,10 @@ type MappedFile struct {
 	Deleted bool   `json:"deleted,omitempty"`
 	Size    int64  `json:"size"`
 	Mtime   int64  `json:"mtime"` // nanoseconds
+	// Ctime and Inode are of the host where it was mapped: by them a later
+	// checkpoint knows that it need not be read again.
+	Ctime int64  `json:"ctime,omitempty"`
+	Inode uint64 `json:"inode,omitempty"`
 	// Hash is the xxh3-128 of the content, in hex; "" for a file that is mapped
 	// shared and writable, whose content may change. Object is a copy of it.
 	Hash   string   `json:"hash,omitempty"`

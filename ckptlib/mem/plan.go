@@ -154,10 +154,10 @@ type part struct {
 	now    bool // a copy of the process does not have it
 }
 
-// FindPrivate looks for the private pages of a stopped process. With same set,
-// pages that nobody has written to since Protect are told from the others. The
-// mappings get their guards.
-func FindPrivate(pid int, im *image.Process, same bool) (*Private, error) {
+// FindPrivate looks for the private pages of a stopped process. With a Tracker,
+// pages that nobody has written to since the last time are told from the others,
+// and all are watched from here on. The mappings get their guards.
+func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 	s, err := NewScanner(pid)
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func FindPrivate(pid int, im *image.Process, same bool) (*Private, error) {
 		if m.Shared || Kernel(m.Name) {
 			continue
 		}
-		found, err := s.Private(m.Start, m.End)
+		found, err := s.Private(m.Start, m.End, t.watches(m.Start))
 		if err != nil {
 			return nil, fmt.Errorf("find the pages of process %d at %#x: %w", im.PID, m.Start, err)
 		}
@@ -177,7 +177,7 @@ func FindPrivate(pid int, im *image.Process, same bool) (*Private, error) {
 			m.Guards = append(m.Guards, image.Range(g))
 		}
 		p := part{runs: found.Changed, forced: m.Prot&unix.PROT_READ == 0}
-		if !same {
+		if t == nil {
 			p.runs = merge(found.Changed, found.Same)
 			found.Same = nil
 		}
@@ -188,7 +188,7 @@ func FindPrivate(pid int, im *image.Process, same bool) (*Private, error) {
 			v.Same = append(v.Same, found.Same...)
 			v.watchable = append(v.watchable, watchable{
 				start: m.Start, end: m.End, watched: found.Watched, own: bytesOf(p.runs) + bytesOf(found.Same), changed: bytesOf(p.runs),
-				huge: found.Huge, span: span(p.runs),
+				huge: found.Huge, protected: found.Protected, span: span(p.runs),
 			})
 		}
 		v.Changed += bytesOf(p.runs)

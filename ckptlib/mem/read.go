@@ -40,9 +40,18 @@ type batch struct {
 	gaps bool
 }
 
+// A Keeper keeps pages for later.
+type Keeper interface {
+	// Room returns n bytes to be filled, or nil if there is no more.
+	Room(n int) []byte
+	// Keep is told what has been filled in; it is a Sink that keeps b.
+	Keep(object image.ObjectID, page uint64, b []byte) error
+}
+
 // Read reads everything planned with as many goroutines as there are
-// processors and gives it to sink. The first error ends it.
-func (p *Plan) Read(sink Sink) error {
+// processors and gives it to sink, but for what keeper, if not nil, has room for.
+// The first error ends it.
+func (p *Plan) Read(keeper Keeper, sink Sink) error {
 	workers := min(runtime.GOMAXPROCS(0), len(p.list))
 	next := make(chan *batch)
 	errs := make(chan error, workers+1)
@@ -54,9 +63,15 @@ func (p *Plan) Read(sink Sink) error {
 			buf := buffers.Get().(*[piece]byte)
 			defer buffers.Put(buf)
 			for b := range next {
-				err := b.read(buf[:b.size])
+				to, sink := buf[:b.size], sink
+				if keeper != nil {
+					if room := keeper.Room(b.size); room != nil {
+						to, sink = room, keeper.Keep
+					}
+				}
+				err := b.read(to)
 				if err == nil {
-					err = b.give(buf[:b.size], sink)
+					err = b.give(to, sink)
 				}
 				if err != nil {
 					errs <- err

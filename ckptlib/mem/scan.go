@@ -28,6 +28,7 @@ type pageRegion struct{ Start, End, Categories uint64 }
 const (
 	pagemapScan   = 0xc0606610 // _IOWR('f', 16, struct pm_scan_arg)
 	pmScanProtect = 1          // PM_SCAN_WP_MATCHING
+	pmScanCheck   = 2          // PM_SCAN_CHECK_WPASYNC
 	catWPAllowed  = 1 << 0
 	catWritten    = 1 << 1
 	catFile       = 1 << 2
@@ -70,14 +71,20 @@ type Found struct {
 	// Huge is how many bytes of them are in huge pages, as far as the kernel tells.
 	Huge uint64
 	// Watched tells that a Tracker watches the mapping; known only if it has pages
-	// of the process's own.
-	Watched bool
+	// of the process's own. Protected tells that Changed are protected already.
+	Watched, Protected bool
 }
 
-// Private looks at the range [start, end) of a private mapping.
-func (s *Scanner) Private(start, end uint64) (Found, error) {
+// Private looks at the range [start, end) of a private mapping. With protect set,
+// which is for a mapping that a Tracker may watch, it protects what it finds by
+// the same walk over the page tables.
+func (s *Scanner) Private(start, end uint64, protect bool) (Found, error) {
 	for !s.old {
-		found, err := s.scan(start, end)
+		found, err := s.scan(start, end, protect)
+		if errors.Is(err, unix.EPERM) && protect {
+			protect = false // nobody watches it any more
+			continue
+		}
 		if !errors.Is(err, unix.ENOTTY) && !errors.Is(err, unix.EINVAL) {
 			return found, err
 		}
@@ -98,8 +105,13 @@ func (s *Scanner) own(start, end uint64) pmScanArg {
 	}
 }
 
-func (s *Scanner) scan(start, end uint64) (found Found, err error) {
+func (s *Scanner) scan(start, end uint64, protect bool) (found Found, err error) {
 	arg := s.own(start, end)
+	if protect {
+		// Without the check a mapping that is not watched would seem to be empty.
+		arg.Flags = pmScanProtect | pmScanCheck
+		found.Protected = true
+	}
 	arg.ReturnMask = catWPAllowed | catWritten | catHuge | s.guard
 	for arg.Start < end {
 		n, err := s.walk(&arg)

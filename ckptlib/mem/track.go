@@ -19,7 +19,8 @@ import (
 // When the Tracker is closed, or its holder ends, nothing is noted any more, and
 // the process runs on.
 type Tracker struct {
-	fd int
+	fd      int
+	watched map[uint64]bool // mappings, by their start
 	// resting are mappings, by their start, that are written to so much that
 	// noting it costs more than it saves: for how many calls of Watch yet.
 	resting map[uint64]int
@@ -68,7 +69,7 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 	if _, cerr := r.Syscall(unix.SYS_CLOSE, theirs); cerr != nil {
 		err = errors.Join(err, cerr)
 	}
-	t := &Tracker{fd: fd, resting: map[uint64]int{}}
+	t := &Tracker{fd: fd, watched: map[uint64]bool{}, resting: map[uint64]int{}}
 	if err == nil {
 		err = t.handshake()
 	}
@@ -119,9 +120,14 @@ func (t *Tracker) ioctl(name string, req uintptr, arg unsafe.Pointer) error {
 type watchable struct {
 	start, end         uint64
 	watched            bool   // a Tracker watches it
+	protected          bool   // what has changed, as well
 	own, changed, huge uint64 // bytes
 	span               Run    // from the first to the last page that has changed
 }
+
+// watches tells whether the Tracker was told to watch the mapping at start. The
+// program may have put another in its place.
+func (t *Tracker) watches(start uint64) bool { return t != nil && t.watched[start] }
 
 // watch tells whether it pays to watch the mapping from here on. A first write
 // to a watched huge page makes 4 KiB pages of it for good, and a copy of a process
@@ -164,7 +170,7 @@ func (t *Tracker) Watch(v *Private) error {
 		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EBUSY) {
 			continue // a mapping that cannot be watched is read each time
 		}
-		if err == nil && w.watched && w.span.End != 0 {
+		if err == nil && w.watched && !w.protected && w.span.End != 0 {
 			err = s.Protect(w.span.Start, w.span.End)
 		}
 		if err != nil {
@@ -178,11 +184,13 @@ func (t *Tracker) register(w *watchable) error {
 	arg := uffdRegisterArg{Start: w.start, Len: w.end - w.start, Mode: uffdRegisterModeWP}
 	err := t.ioctl("UFFDIO_REGISTER", uffdioRegister, unsafe.Pointer(&arg))
 	w.watched = err == nil
+	t.watched[w.start] = w.watched
 	return err
 }
 
 func (t *Tracker) unregister(w *watchable) error {
 	w.watched = false
+	delete(t.watched, w.start)
 	arg := uffdRangeArg{Start: w.start, Len: w.end - w.start}
 	return t.ioctl("UFFDIO_UNREGISTER", uffdioUnregister, unsafe.Pointer(&arg))
 }

@@ -39,34 +39,35 @@ func restoreIOPriority(tid int, t *image.Thread) {
 const nodeWords = 16
 
 // captureMemoryPolicy asks a thread on which NUMA nodes it has memory made.
-func captureMemoryPolicy(r *tracer.Remote, t *image.Thread) error {
-	const nodesAt = 8
-	if _, err := r.Put(0, make([]byte, nodesAt+8*nodeWords)); err != nil {
-		return err
-	}
-	_, err := r.Syscall(unix.SYS_GET_MEMPOLICY, uint64(r.Scratch()), uint64(r.Scratch())+nodesAt, 64*nodeWords, 0, 0)
-	if errors.Is(err, unix.ENOSYS) {
+func captureMemoryPolicy(b *tracer.Batch, t *image.Thread) error {
+	return errors.Join(
+		b.Ask(8, func(_ uint64, out []byte, err error) error {
+			mode := binary.LittleEndian.Uint32(out)
+			if err == nil && mode != 0 { // MPOL_DEFAULT
+				t.Memory = &image.MemoryPolicy{Mode: mode}
+			}
+			return ignoring(err, unix.ENOSYS)
+		}, unix.SYS_GET_MEMPOLICY, tracer.Out),
+		b.Ask(8*nodeWords, func(_ uint64, out []byte, err error) error {
+			if err == nil && t.Memory != nil {
+				for i := range nodeWords {
+					t.Memory.Nodes = append(t.Memory.Nodes, binary.LittleEndian.Uint64(out[8*i:]))
+				}
+				for n := nodeWords; n > 0 && t.Memory.Nodes[n-1] == 0; n-- {
+					t.Memory.Nodes = t.Memory.Nodes[:n-1]
+				}
+			}
+			return ignoring(err, unix.ENOSYS)
+		}, unix.SYS_GET_MEMPOLICY, 0, tracer.Out, 64*nodeWords),
+	)
+}
+
+// ignoring takes an error for none if it is the one that is expected.
+func ignoring(err, expected error) error {
+	if errors.Is(err, expected) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("get_mempolicy: %w", err)
-	}
-	b := make([]byte, nodesAt+8*nodeWords)
-	if err := r.Get(0, b); err != nil {
-		return err
-	}
-	mode := binary.LittleEndian.Uint32(b)
-	if mode == 0 { // MPOL_DEFAULT
-		return nil
-	}
-	t.Memory = &image.MemoryPolicy{Mode: mode}
-	for i := range nodeWords {
-		t.Memory.Nodes = append(t.Memory.Nodes, binary.LittleEndian.Uint64(b[nodesAt+8*i:]))
-	}
-	for n := nodeWords; n > 0 && t.Memory.Nodes[n-1] == 0; n-- {
-		t.Memory.Nodes = t.Memory.Nodes[:n-1]
-	}
-	return nil
+	return err
 }
 
 // restoreMemoryPolicy sets it, if this host has such nodes.

@@ -105,7 +105,7 @@ func hashPages(part []byte) (s uint64) {
 }
 
 func BenchmarkAddPages(b *testing.B) {
-	for _, c := range []Compression{None, S2, Zstd} {
+	for _, c := range []Compression{None, S2, Zstd, Auto} {
 		b.Run("compress="+c.String(), func(b *testing.B) { benchAdd(b, c) })
 	}
 }

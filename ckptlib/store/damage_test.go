@@ -41,7 +41,7 @@ func filesOf(g *Generation) []string {
 }
 
 func TestAFlippedBitAnywhereIsFoundAndItsFileNamed(t *testing.T) {
-	for _, c := range []Compression{None, S2, Zstd} {
+	for _, c := range []Compression{None, S2, Zstd, Auto} {
 		t.Run(c.String(), func(t *testing.T) {
 			s, g := small(t, c)
 			if err := loadAndVerify(t, s); err != nil {

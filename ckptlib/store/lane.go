@@ -104,7 +104,7 @@ func (l *lane) flushRun(pages []byte, end int, run *int) error {
 	}
 	part := pages[(end-*run)*PageSize : end*PageSize]
 	*run = 0
-	if l.w.opt.Compression == None && len(part) >= directPages*PageSize {
+	if len(part) >= directPages*PageSize && (l.w.opt.Compression == None || l.w.opt.Compression == Auto && !l.enc.worth(part)) {
 		if err := l.flush(); err != nil {
 			return err
 		}

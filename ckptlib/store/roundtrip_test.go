@@ -26,7 +26,7 @@ func mixedPods() []pod {
 }
 
 func TestPagesComeBackAsTheyWereStored(t *testing.T) {
-	for _, c := range []Compression{None, S2, Zstd} {
+	for _, c := range []Compression{None, S2, Zstd, Auto} {
 		for _, lanes := range []int{1, 3} {
 			for _, slots := range []int{maxSlots, 50} {
 				for _, verify := range []bool{false, true} {
@@ -122,7 +122,7 @@ func TestSamePageFromManyGoroutinesIsStoredOnce(t *testing.T) {
 }
 
 func TestCompressionMakesTextSmallerAndLeavesNoiseRaw(t *testing.T) {
-	for _, c := range []Compression{S2, Zstd} {
+	for _, c := range []Compression{S2, Zstd, Auto} {
 		for name, mem := range map[string][]byte{"text": textPages(1, 512), "noise": randomPages(1, 512)} {
 			s := newStore(t)
 			w, _ := pod{1: mem}.write(t, s, begin(t, s), 0, nil, WriterOptions{Compression: c, Lanes: 1}, maxSlots)

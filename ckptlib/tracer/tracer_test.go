@@ -23,9 +23,10 @@ type victim struct {
 	out *bufio.Reader
 }
 
-func startVictim(t *testing.T) *victim {
+// startVictim starts one, which executes first, if any, before it answers.
+func startVictim(t *testing.T, first ...string) *victim {
 	t.Helper()
-	v := &victim{cmd: exec.Command("sh", "-c", `while read x; do echo "$x $$"; done`)}
+	v := &victim{cmd: exec.Command("sh", "-c", strings.Join(first, ";")+"\n"+`while read x; do echo "$x $$"; done`)}
 	var err error
 	if v.in, err = v.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)
@@ -137,6 +138,31 @@ func TestStoppedVictimRunsOnAfterTracerDies(t *testing.T) {
 	}
 	tr.Close()
 	v.ask(t, "on")
+}
+
+// Between a call made in it and the end of the pause a thread must not depend on
+// its tracer: the kernel would go on stepping it, and SIGTRAP end the program.
+func TestVictimRunsOnWhenTheTracerDiesAfterACallInIt(t *testing.T) {
+	v := startVictim(t)
+	tr := tracer.New()
+	err := tr.Do(func(tr tracer.Tracing) error {
+		vdso, err := stop(tr, v.pid())
+		if err != nil {
+			return err
+		}
+		r, err := tr.Enter(v.pid(), vdso)
+		if err != nil {
+			return err
+		}
+		_, err = r.Syscall(unix.SYS_GETPID)
+		return errors.Join(err, r.Leave())
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr.Close()
+	v.ask(t, "on")
+	v.ask(t, "and on")
 }
 
 func TestStubDiesWithItsTracer(t *testing.T) {

@@ -16,7 +16,7 @@ func none(string) string { return "" }
 // base is the run of a line without options.
 func base(change func(*Run)) *Run {
 	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto}
-	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressNone
+	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressAuto
 	change(r)
 	return r
 }
@@ -62,6 +62,7 @@ func TestLinesOfBothFamiliesAreRead(t *testing.T) {
 			r.CkptDir, r.CkptInterval, r.CkptKeep, r.CkptMode, r.CkptCompress = "d", 10*time.Minute, 3, CkptStop, CompressZstd
 			r.CkptOn = []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGINT}
 		}},
+		{"--ckpt-track off --verify-pages ./a.out", func(r *Run) { r.CkptUntracked, r.CkptVerify = true, true }},
 		{"--ckpt-interval auto --ckpt-on none ./a.out", func(r *Run) { r.CkptIntervalAuto, r.CkptOn = true, []syscall.Signal{} }},
 		{"-ckpoint on -ckpoint-interval 60 ./a.out", func(r *Run) {
 			r.CkptInterval = time.Minute
@@ -148,7 +149,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 }
 
 func TestVerbsAreRead(t *testing.T) {
-	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressNone}
+	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressAuto}
 	for line, want := range map[string]Command{
 		"checkpoint d":           {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d"}},
 		"checkpoint d --stop":    {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d", Stop: true}},

@@ -107,6 +107,7 @@ type Compression string
 
 // The values of --ckpt-compress.
 const (
+	CompressAuto Compression = "auto"
 	CompressNone Compression = "none"
 	CompressS2   Compression = "s2"
 	CompressZstd Compression = "zstd"
@@ -127,8 +128,12 @@ type Checkpointing struct {
 	CkptKeep int
 	// CkptMode is CkptFork by default.
 	CkptMode CkptMode
-	// CkptCompress is CompressNone by default.
+	// CkptCompress is CompressAuto by default.
 	CkptCompress Compression
+	// CkptUntracked has every page read at each checkpoint, changed or not.
+	CkptUntracked bool
+	// CkptVerify has the bytes of pages with equal keys compared.
+	CkptVerify bool
 	// CkptOn are the signals that cause a checkpoint: nil if not given,
 	// empty for --ckpt-on none.
 	CkptOn []syscall.Signal

@@ -38,10 +38,27 @@ var ckptOptions = []option{
 	},
 	{
 		name: "ckpt-compress", arg: "HOW", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
-		doc: "none (the default), s2 or zstd",
+		doc: "auto (the default: s2 for what gets smaller by it), none, s2 or zstd",
 		set: func(p *parser, v string) (err error) {
-			p.run.CkptCompress, err = oneOf(v, CompressNone, CompressS2, CompressZstd)
+			p.run.CkptCompress, err = oneOf(v, CompressAuto, CompressNone, CompressS2, CompressZstd)
 			return err
+		},
+	},
+	{
+		name: "ckpt-track", arg: "on|off", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "on (the default): the kernel tells which pages have changed since the last checkpoint; off: every page is read each time",
+		set: func(p *parser, v string) error {
+			_, err := oneOf(v, "on", "off")
+			p.run.CkptUntracked = strings.EqualFold(v, "off")
+			return err
+		},
+	},
+	{
+		name: "verify-pages", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "compare the bytes of pages that are taken to be equal by their keys (xxh3-128); checkpoints take longer",
+		set: func(p *parser, _ string) error {
+			p.run.CkptVerify = true
+			return nil
 		},
 	},
 	{

@@ -1,4 +1,4 @@
-// What EP, IS, CG and MG share: the life of a run, the random numbers, the
+// What the benchmarks share: the life of a run, the random numbers, the
 // comparison with reference values. A benchmark is a table of functions; main
 // hands it to nas_main, which owns MPI, the clock and standard output.
 
@@ -77,8 +77,8 @@ bool nas_power_of_two(int n);
 // The floor of the binary logarithm of n > 0.
 int nas_log2(int n);
 
-// The generator of all four: x' = 5^13 x mod 2^46. The product may wrap
-// around 2^64, because 2^46 divides that.
+// The generator of all random numbers: x' = 5^13 x mod 2^46. The product may
+// wrap around 2^64, because 2^46 divides that.
 #define NAS_SEED UINT64_C(314159265) // of all but EP
 
 static inline uint64_t nas_step(uint64_t x)

@@ -118,6 +118,8 @@ int main(int argc, char **argv) {
 			}
 			MUST(waitpid(p, NULL, 0));
 			*at = turn;
+		} else if (is("alone")) { // no more processes
+			MUST(setrlimit(RLIMIT_NPROC, &(struct rlimit){1, 1}));
 		} else if (is("half")) {
 			for (int i = 0; i < PAGES; i += 2)
 				area[(size_t)i * PAGE + 8] = turn;
