@@ -2,13 +2,16 @@ package ckptlib
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/kobj"
+	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
 
@@ -26,6 +29,41 @@ func (c capturer) Blob(b []byte) (image.Blob, error) {
 	pages := make([]byte, (len(b)+store.PageSize-1)/store.PageSize*store.PageSize)
 	copy(pages, b)
 	return image.Blob{Object: id, Size: int64(len(b))}, c.put(id, 0, pages)
+}
+
+// FileBlob saves the content of a file but for its holes.
+func (c capturer) FileBlob(fd int, size int64) (image.Blob, error) {
+	blob := image.Blob{Object: c.object(), Size: size}
+	buf := make([]byte, mem.MaxPiece*store.PageSize)
+	for off := int64(0); off < size; {
+		data, err := unix.Seek(fd, off, unix.SEEK_DATA)
+		switch {
+		case errors.Is(err, unix.ENXIO):
+			return blob, nil // only a hole is left
+		case err == nil:
+			off = data / store.PageSize * store.PageSize
+		}
+		n, err := unix.Pread(fd, buf[:min(int64(len(buf)), size-off)], off)
+		if err == unix.EINTR {
+			continue
+		}
+		if err == nil && n == 0 {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return blob, fmt.Errorf("read at %d: %w", off, err)
+		}
+		if off+int64(n) < size && n > store.PageSize {
+			n = n / store.PageSize * store.PageSize // the rest of a page comes with the next piece
+		}
+		pages := buf[:(n+store.PageSize-1)/store.PageSize*store.PageSize]
+		clear(pages[n:])
+		if err := c.put(blob.Object, uint64(off/store.PageSize), pages); err != nil {
+			return blob, err
+		}
+		off += int64(len(pages))
+	}
+	return blob, nil
 }
 
 // Shared finds the memory behind a descriptor.

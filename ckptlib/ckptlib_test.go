@@ -13,6 +13,7 @@ import (
 
 	"github.com/gompirun/gompirun/ckptlib"
 	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
@@ -32,6 +33,7 @@ type job struct {
 	out   *bufio.Reader
 	pipes [3]*os.File
 	warn  []string
+	moved image.PathMap
 
 	options ckptlib.SnapshotOptions
 	newest  int            // the last complete generation since the pod is there
@@ -42,7 +44,7 @@ type job struct {
 func config(j *job) ckptlib.Config {
 	lo := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 	return ckptlib.Config{
-		HostName: "victimhost", Virtual: lo, Real: lo, FilePolicy: "truncate",
+		HostName: "victimhost", Virtual: lo, Real: lo, FilePolicy: "truncate", PathMap: j.moved,
 		Warn: func(s string) { j.warn = append(j.warn, s); j.t.Log(s) },
 	}
 }

@@ -9,15 +9,19 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/kobj"
 	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/proc"
+	"github.com/gompirun/gompirun/ckptlib/store"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
 // newMaker says what kinds of kernel objects may ask of this restart.
 func (r *Restart) newMaker() *kobj.Maker {
 	return &kobj.Maker{
-		Pod:    r.im,
-		Root:   r.src.root,
-		Blob:   r.blob,
+		Pod:  r.im,
+		Root: r.src.root,
+		Blob: r.blob,
+		Pages: func(b image.Blob, each func(int64, []byte) error) error {
+			return r.readObject(b.Object, func(page uint64, p []byte) error { return each(int64(page)*store.PageSize, p) })
+		},
 		Shared: r.src.Shared,
 		File: func(id image.FileID) (int, error) {
 			fd, ok := r.files[id]
@@ -26,6 +30,7 @@ func (r *Restart) newMaker() *kobj.Maker {
 			}
 			return fd, nil
 		},
+		MQueue:     r.openMQueue,
 		Stdio:      r.stdio,
 		PIDOf:      r.pidOf,
 		Syscall:    r.syscall,
@@ -181,6 +186,9 @@ func (r *Restart) complete() error {
 	}
 	return r.pod.With(func(_ tracer.Tracing, init *tracer.Remote) error {
 		if err := r.restoreUndos(); err != nil {
+			return err
+		}
+		if err := r.finishMQueues(init); err != nil {
 			return err
 		}
 		if err := finishSysV(init, &r.im.SysV, r.attached); err != nil {

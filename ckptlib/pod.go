@@ -33,6 +33,8 @@ type Config struct {
 	// FilePolicy is what a restart does with a file open for writing that is
 	// not as long as it was: "truncate", "keep" or "fail".
 	FilePolicy string
+	// PathMap says what a restart finds elsewhere than it was.
+	PathMap image.PathMap
 	// Warn, if not nil, is told what the user should know.
 	Warn func(string)
 }

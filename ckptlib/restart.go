@@ -45,10 +45,12 @@ type Restart struct {
 	files    map[image.FileID]int
 	joiner   *conn.Joiner
 	conns    map[conn.ID]int
+	mqueues  map[uint64]*madeQueue // by the image's ID
 }
 
-// LoadImage reads a pod's image and page table.
-func LoadImage(g *store.Generation, id int) (*image.Pod, *store.PageTable, error) {
+// LoadImage reads a pod's image, with its paths as they are on this host, and
+// page table.
+func LoadImage(g *store.Generation, id int, moved image.PathMap) (*image.Pod, *store.PageTable, error) {
 	b, err := g.ReadImage(id, "json")
 	if err != nil {
 		return nil, nil, err
@@ -57,6 +59,7 @@ func LoadImage(g *store.Generation, id int) (*image.Pod, *store.PageTable, error
 	if err != nil {
 		return nil, nil, err
 	}
+	im.MovePaths(moved)
 	pt, err := g.PageTable(id)
 	return im, pt, err
 }
@@ -72,7 +75,7 @@ func Restore(c Config, st *store.Store, g *store.Generation, streams map[string]
 			r.Abort()
 		}
 	}()
-	if r.im, r.pages, err = LoadImage(g, c.ID); err != nil {
+	if r.im, r.pages, err = LoadImage(g, c.ID, c.PathMap); err != nil {
 		return nil, err
 	}
 	if r.reader, err = st.NewReader(r.pages); err != nil {
@@ -136,6 +139,9 @@ func (r *Restart) rebuild() error {
 	}
 	return r.pod.With(func(tr tracer.Tracing, init *tracer.Remote) error {
 		if r.attached, err = restoreSysV(init, &r.im.SysV); err != nil {
+			return err
+		}
+		if err := r.restoreMQueues(init); err != nil {
 			return err
 		}
 		// Every stub begins as a copy of the init.
@@ -269,7 +275,10 @@ func (r *Restart) release() {
 	for _, fd := range r.conns {
 		_ = unix.Close(fd)
 	}
-	r.files, r.conns = nil, nil
+	for _, q := range r.mqueues {
+		_ = unix.Close(q.fd) // what was sent is in the queues
+	}
+	r.files, r.conns, r.mqueues = nil, nil, nil
 	if r.src != nil {
 		r.src.close()
 		r.src = nil

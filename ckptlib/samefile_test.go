@@ -36,7 +36,7 @@ func TestProgramThatDiffersInItsContentOnlyIsNotMapped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	im, _, err := ckptlib.LoadImage(g, 0)
+	im, _, err := ckptlib.LoadImage(g, 0, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

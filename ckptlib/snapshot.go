@@ -129,7 +129,10 @@ func (c *Checkpoint) processes() error {
 			return err
 		}
 		defer func() { err = errors.Join(err, init.Leave()) }()
-		return c.sysV(tr, init)
+		if err := c.sysV(tr, init); err != nil {
+			return err
+		}
+		return c.mqueues(init)
 	})
 }
 

@@ -53,9 +53,20 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
 		"dead-leader":   {"(odd)", "first thread has ended"},
 		"hugetlb":       {"hugetlb", "without them"},
+		"vfork":         {"waits for the vfork(2) of process"},
 		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
 		"chroot":        {"(odd)", "another root directory", "/usr"},
 		"sibling":       {"(odd)", "shares its descriptors with process", "not its parent"},
+
+		"+io_uring":    {"fd 5 (anon_inode:[io_uring])", "ordinary reads and writes"},
+		"+userfaultfd": {"fd 5 (anon_inode:[userfaultfd])", "page faults otherwise"},
+		"+fanotify":    {"fd 5 (anon_inode:[fanotify])", "inotify"},
+		"+perf":        {"fd 5 (anon_inode:[perf_event])", "without the profiler"},
+		"+aio":         {"[aio]"},
+		"+secret":      {"secretmem"},
+		"+raw":         {"fd 5 (socket:[", "only TCP and UDP"},
+		"+vsock":       {"fd 5 (socket:[", "sockets may be of"},
+		"+alg":         {"fd 5 (socket:[", "sockets may be of"},
 
 		"own-descriptors": {"(odd)", "descriptors of its own"},
 	} {
@@ -66,7 +77,12 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 			if kind == "hugetlb" {
 				hugePages(t)
 			}
-			j := ready(t, prog, kind)
+			j := launch(t, prog, kind)
+			if got := j.line(); strings.HasPrefix(got, "none: ") {
+				t.Skipf("this kernel does not give it to this user: %s", got)
+			} else if got != "ready" {
+				t.Fatalf("the victim said %q, want ready", got)
+			}
 			j.want("count", "1")
 			before := j.visible()
 			for range 2 {
@@ -77,7 +93,9 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 					}
 				}
 			}
-			j.invisible("the refused checkpoint", before)
+			if kind != "vfork" { // the tracer lets go of a thread when it stops, after its child
+				j.invisible("the refused checkpoint", before)
+			}
 			j.want("count", "2")
 			if kind == "hugetlb" {
 				return

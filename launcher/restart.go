@@ -193,7 +193,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	start := time.Now()
 	request := func(a *Agent) rpc.Restart {
-		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files)}
+		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap}
 	}
 	verify := Step[*Agent]{Phase: Verify, Each: func(ctx context.Context, a *Agent) error {
 		var out rpc.Verified

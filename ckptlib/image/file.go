@@ -32,6 +32,8 @@ type File struct {
 	PTY      *PTY      `json:"pty,omitempty"`
 	Unix     *Unix     `json:"unix,omitempty"`
 	Inet     *Inet     `json:"inet,omitempty"`
+	Netlink  *Netlink  `json:"netlink,omitempty"`
+	MQueue   *MQueueFD `json:"mqueue,omitempty"`
 }
 
 // Owner is who gets SIGIO or SIGURG of a description (F_SETOWN_EX, F_SETSIG).
@@ -54,6 +56,8 @@ type Regular struct {
 	Deleted bool   `json:"deleted,omitempty"`
 	Content *Blob  `json:"content,omitempty"`
 	Inode   uint64 `json:"inode,omitempty"`
+	// Ended is set for a file in /proc of a process that has ended.
+	Ended bool `json:"ended,omitempty"`
 }
 
 // Lock is an advisory lock on a file.
@@ -253,4 +257,18 @@ type Membership struct {
 	Group     netip.Addr   `json:"group"`
 	Exclude   bool         `json:"exclude,omitempty"`
 	Sources   []netip.Addr `json:"sources,omitempty"`
+}
+
+// MQueueFD is a descriptor of a POSIX message queue, Pod.MQueues by ID.
+type MQueueFD struct {
+	Queue uint64 `json:"queue"`
+}
+
+// Netlink is a socket of AF_NETLINK with nothing in its queue.
+type Netlink struct {
+	Type     int     `json:"type"`
+	Protocol int     `json:"protocol"`
+	Port     uint32  `json:"port,omitempty"` // nl_pid that it is bound to
+	Groups   []int   `json:"groups,omitempty"`
+	Options  Options `json:"options,omitempty"`
 }

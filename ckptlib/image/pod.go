@@ -30,6 +30,26 @@ type Pod struct {
 	// Tree is the pod's private tmpfs on /dev/shm, parents before children.
 	Tree []Node `json:"tree,omitempty"`
 	SysV SysV   `json:"sysv"`
+	// MQueues are the POSIX message queues of the pod's IPC namespace.
+	MQueues []MQueue `json:"mqueues,omitempty"`
+}
+
+// MQueue is a POSIX message queue. Name has no slash; that of one that was
+// unlinked leads nowhere.
+type MQueue struct {
+	ID       uint64      `json:"id"`
+	Name     string      `json:"name"`
+	Deleted  bool        `json:"deleted,omitempty"`
+	Mode     uint32      `json:"mode"`
+	MaxMsg   int64       `json:"max_msg"`
+	MsgSize  int64       `json:"msg_size"`
+	Messages []MQMessage `json:"messages,omitempty"` // as they are received
+}
+
+// MQMessage is one message of a POSIX message queue.
+type MQMessage struct {
+	Priority uint32 `json:"priority,omitempty"`
+	Data     []byte `json:"data"`
 }
 
 // Program is a process that the launcher started in the pod.

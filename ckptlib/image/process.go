@@ -60,12 +60,21 @@ type Thread struct {
 	Priority   int      `json:"priority"`
 	Nice       int      `json:"nice"`
 	Affinity   []uint64 `json:"affinity,omitempty"`
+	IOPriority int      `json:"io_priority,omitempty"` // as ioprio_get(2) gives it
 	TimerSlack uint64   `json:"timer_slack,omitempty"`
 	PDeathSig  int      `json:"pdeathsig,omitempty"`
 	FS         *FS      `json:"fs,omitempty"` // of its own
 
+	Memory *MemoryPolicy `json:"memory,omitempty"` // nil is the default
+
 	// Restart is how to go on with the system call in which the thread was.
 	Restart Restart `json:"restart"`
+}
+
+// MemoryPolicy is on which NUMA nodes memory is made (set_mempolicy(2)).
+type MemoryPolicy struct {
+	Mode  uint32   `json:"mode"`
+	Nodes []uint64 `json:"nodes,omitempty"`
 }
 
 // Restart is an interrupted system call, as far as its registers do not tell.
@@ -163,6 +172,8 @@ type Prctl struct {
 	// (ARCH_GET_XCOMP_PERM), AMX's among them.
 	XCompPerm   uint64 `json:"xcomp_perm,omitempty"`
 	OOMScoreAdj int    `json:"oom_score_adj,omitempty"`
+	// CoreFilter is the content of /proc/PID/coredump_filter, nil if not known.
+	CoreFilter *uint64 `json:"core_filter,omitempty"`
 	// Membarrier is the mask of the registrations of membarrier(2).
 	Membarrier uint64 `json:"membarrier,omitempty"`
 }

@@ -34,9 +34,14 @@ func (s *Source) String() string {
 type Capturer interface {
 	// Blob saves bytes in the store.
 	Blob([]byte) (image.Blob, error)
+	// FileBlob saves a file of some size, read at offsets of a description whose own
+	// offset is of no concern.
+	FileBlob(fd int, size int64) (image.Blob, error)
 	// Shared returns the ID of the shared memory object behind a source that is
 	// a memfd or a file of the pod's private tmpfs, and false for anything else.
 	Shared(*Source) (image.SharedID, bool)
+	// MQueue returns the POSIX message queue behind a source, by its inode.
+	MQueue(*Source) (uint64, error)
 	// Adopt returns the ID of the description behind fd, a descriptor of this
 	// process such as one peeked from a unix socket's queue. A description that
 	// no process holds is captured too. Adopt takes over fd and closes it.

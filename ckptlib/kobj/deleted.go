@@ -3,7 +3,6 @@ package kobj
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path"
@@ -22,32 +21,21 @@ func captureDeleted(c Capturer, s *Source, r *image.Regular) error {
 	if s.Stat.Nlink > 0 && s.Flags&unix.O_PATH == 0 {
 		c.Warn("%s has another name, which cannot be found: after a restart the program has a copy", s)
 	}
-	fd := s.FD
-	if s.Flags&(unix.O_ACCMODE|unix.O_PATH|unix.O_DIRECT) != unix.O_RDONLY && s.Flags&(unix.O_ACCMODE|unix.O_DIRECT) != unix.O_RDWR {
-		var err error
-		if fd, err = reopen(s.FD, unix.O_RDONLY); err != nil {
+	// A description of ours has an offset that may be moved to find the holes.
+	fd, err := reopen(s.FD, unix.O_RDONLY)
+	if err != nil {
+		if s.Flags&(unix.O_ACCMODE|unix.O_PATH|unix.O_DIRECT) != unix.O_RDONLY && s.Flags&(unix.O_ACCMODE|unix.O_DIRECT) != unix.O_RDWR {
 			return fmt.Errorf("read the deleted file: %w", err)
 		}
-		defer unix.Close(fd)
-	}
-	content := make([]byte, s.Stat.Size)
-	for got := 0; got < len(content); {
-		// At an offset of ours: that of the description is the program's.
-		n, err := unix.Pread(fd, content[got:], int64(got))
-		if err == unix.EINTR {
-			continue
-		}
-		if err == nil && n == 0 {
-			err = io.ErrUnexpectedEOF
-		}
+		fd, err = dup(s.FD)
 		if err != nil {
-			return fmt.Errorf("read the deleted file at offset %d: %w", got, err)
+			return err
 		}
-		got += n
 	}
-	blob, err := c.Blob(content)
+	defer unix.Close(fd)
+	blob, err := c.FileBlob(fd, s.Stat.Size)
 	if err != nil {
-		return err
+		return fmt.Errorf("read the deleted file: %w", err)
 	}
 	r.Content = &blob
 	return nil
@@ -101,13 +89,6 @@ func restoreDeleted(m *Maker, f *image.File) (int, error) {
 // remake makes a file with the content of a deleted one, in the directory
 // where that was, or where else the job may write.
 func remake(m *Maker, f *image.File) (int, error) {
-	var content []byte
-	if f.Regular.Content != nil {
-		var err error
-		if content, err = m.Blob(*f.Regular.Content); err != nil {
-			return -1, err
-		}
-	}
 	places := []string{path.Dir(f.Regular.Path), os.Getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm"}
 	var errs []error
 	for _, dir := range places {
@@ -119,7 +100,7 @@ func remake(m *Maker, f *image.File) (int, error) {
 			errs = append(errs, err)
 			continue
 		}
-		if err := fill(fd, content, f.Regular.Mode); err != nil {
+		if err := m.fill(fd, f.Regular); err != nil {
 			return -1, errors.Join(fmt.Errorf("make the deleted file %s again in %s: %w", f.Regular.Path, dir, err), unix.Close(fd))
 		}
 		return fd, nil
@@ -166,17 +147,36 @@ func wrapDir(err error, dir string) error {
 }
 
 // fill writes the content through a description of its own, for fd may be at
-// the beginning only, or for writing only.
-func fill(fd int, content []byte, mode uint32) error {
-	w, err := reopen(fd, unix.O_WRONLY)
-	if err != nil {
-		return err
+// the beginning only, or for writing only. Holes stay holes.
+func (m *Maker) fill(fd int, r *image.Regular) error {
+	if r.Content != nil {
+		w, err := reopen(fd, unix.O_WRONLY)
+		if err != nil {
+			return err
+		}
+		err = m.Pages(*r.Content, func(off int64, b []byte) error { return pwriteAll(w, b, off) })
+		if err == nil {
+			err = unix.Ftruncate(w, r.Size)
+		}
+		if err = errors.Join(err, unix.Close(w)); err != nil {
+			return err
+		}
 	}
-	err = errors.Join(writeAll(w, content), unix.Close(w))
-	if err != nil {
-		return err
+	return unix.Fchmod(fd, r.Mode&0o7777)
+}
+
+func pwriteAll(fd int, b []byte, off int64) error {
+	for len(b) > 0 {
+		n, err := unix.Pwrite(fd, b, off)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("write at %d: %w", off, err)
+		}
+		b, off = b[n:], off+int64(n)
 	}
-	return unix.Fchmod(fd, mode&0o7777)
+	return nil
 }
 
 // restoreDeletedOther makes a directory that was deleted while it was open.

@@ -19,7 +19,7 @@ const (
 // long as they were: those that the job may have gone on writing.
 func rewound(f *image.File) bool {
 	r := f.Regular
-	return !r.Deleted && r.Mode&unix.S_IFMT == unix.S_IFREG &&
+	return !r.Deleted && !r.Ended && r.Mode&unix.S_IFMT == unix.S_IFREG &&
 		f.Flags&unix.O_PATH == 0 && f.Flags&unix.O_ACCMODE != unix.O_RDONLY
 }
 

@@ -110,6 +110,9 @@ func (p *testPod) capture() *image.Pod {
 
 // forget closes the descriptors by which the pod was captured, which keep its
 // objects alive.
+// MQueue is of the whole pod: see TestPOSIXMessageQueues of ckptlib.
+func (p *testPod) MQueue(s *Source) (uint64, error) { return s.Stat.Ino, nil }
+
 func (p *testPod) forget() {
 	for _, s := range p.sources {
 		unix.Close(s.FD)
@@ -132,6 +135,22 @@ func (p *testPod) tryCapture() error {
 func (p *testPod) Blob(b []byte) (image.Blob, error) {
 	p.blobs = append(p.blobs, append([]byte(nil), b...))
 	return image.Blob{Object: image.ObjectID(len(p.blobs)), Size: int64(len(b))}, nil
+}
+
+func (p *testPod) FileBlob(fd int, size int64) (image.Blob, error) {
+	b := make([]byte, size)
+	if _, err := unix.Pread(fd, b, 0); err != nil {
+		return image.Blob{}, err
+	}
+	return p.Blob(b)
+}
+
+func (p *testPod) pages(b image.Blob, each func(int64, []byte) error) error {
+	content, err := p.blob(b)
+	if err != nil {
+		return err
+	}
+	return each(0, content)
 }
 
 func (p *testPod) blob(b image.Blob) ([]byte, error) {

@@ -46,6 +46,8 @@ var kinds = []Kind{
 	ptyKind,
 	unixKind,
 	inetKind,
+	netlinkKind,
+	mqueueKind,
 	regularKind,
 }
 

@@ -42,6 +42,8 @@ func TestEveryImageIsOfOneKind(t *testing.T) {
 		{PTY: &image.PTY{}},
 		{Unix: &image.Unix{}},
 		{Inet: &image.Inet{}},
+		{Netlink: &image.Netlink{}},
+		{MQueue: &image.MQueueFD{}},
 	} {
 		n := 0
 		for _, k := range kinds {

@@ -15,9 +15,15 @@ type Maker struct {
 	Root int
 	// Blob reads bytes of the store.
 	Blob func(image.Blob) ([]byte, error)
+	// Pages reads bytes of the store in pieces, without those of holes. The last
+	// piece may be longer than the rest of the bytes.
+	Pages func(b image.Blob, each func(off int64, b []byte) error) error
 	// Shared opens a shared memory object with the given open flags. The
 	// descriptor is the caller's.
 	Shared func(id image.SharedID, flags int) (int, error)
+	// MQueue opens a POSIX message queue with the given open flags. The descriptor
+	// is the caller's.
+	MQueue func(id uint64, flags int) (int, error)
 	// File returns this process's descriptor of a description that has been
 	// restored, to be used and not closed.
 	File func(image.FileID) (int, error)

@@ -39,3 +39,14 @@ func (s *Source) leadsHere(name string) bool {
 func (s *Source) inPod(name string) string {
 	return fmt.Sprintf("/proc/%d/root%s", s.PID, name)
 }
+
+// otherName looks for another hard link of a file whose name was deleted.
+func (s *Source) otherName() (string, bool) {
+	w := watchLine{dev: s.Stat.Dev, ino: s.Stat.Ino}
+	if h, _, err := unix.NameToHandleAt(s.FD, "", unix.AT_EMPTY_PATH); err == nil {
+		w.kind, w.handle = h.Type(), h.Bytes()
+	}
+	p := pathFinder{source: s}
+	name, ok := p.find(w)
+	return name, ok && s.leadsHere(name)
+}

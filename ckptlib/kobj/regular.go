@@ -35,11 +35,19 @@ func captureRegular(c Capturer, s *Source, f *image.File) error {
 		return err
 	}
 	name, deleted := s.path()
-	r := &image.Regular{Path: name, Mode: s.Stat.Mode, Offset: s.Info.Pos, Size: s.Stat.Size, Deleted: deleted}
+	if deleted && s.Stat.Nlink > 0 && s.Stat.Mode&unix.S_IFMT == unix.S_IFREG {
+		if other, ok := s.otherName(); ok {
+			name, deleted = other, false
+		}
+	}
+	r := &image.Regular{Path: name, Mode: s.Stat.Mode, Offset: s.Info.Pos, Size: s.Stat.Size}
 	if s.Stat.Mode&unix.S_IFMT == unix.S_IFCHR || s.Stat.Mode&unix.S_IFMT == unix.S_IFBLK {
 		r.Rdev = s.Stat.Rdev
 	}
-	if deleted {
+	if s.ofEnded(name) {
+		r.Ended, deleted = true, false
+	}
+	if r.Deleted = deleted; deleted {
 		r.Inode = s.Stat.Ino
 		if err := captureDeleted(c, s, r); err != nil {
 			return err
@@ -87,7 +95,7 @@ var hints = []struct{ prefix, hint string }{
 	{"anon_inode:bpf", "run the job without the tracer"},
 	{"anon_inode:[fanotify]", "watch files with inotify"},
 	{"anon_inode:dma", "run the job without GPUs"},
-	{"socket:[", "the job's sockets may be of IPv4, IPv6 and the unix family"},
+	{"socket:[", "the job's sockets may be of IPv4, IPv6, the unix family and netlink"},
 	{"/dev/tty", "run the job with its standard streams redirected"},
 	{"/dev/pts/", "it is a terminal outside of the job: redirect it"},
 	{"/dev/console", "redirect it"},
@@ -109,6 +117,9 @@ func hint(link string) string {
 func restoreRegular(m *Maker, f *image.File) (int, error) {
 	if f.Regular.Deleted {
 		return restoreDeleted(m, f)
+	}
+	if f.Regular.Ended {
+		return restoreEnded(f)
 	}
 	fd, err := openRegular(m, f)
 	if err != nil {

@@ -32,7 +32,7 @@ func (p *testPod) newMaker(img *image.Pod) *restored {
 	r.maker = &Maker{
 		Pod:  img,
 		Root: root,
-		Blob: p.blob,
+		Blob: p.blob, Pages: p.pages,
 		Shared: func(id image.SharedID, flags int) (int, error) {
 			return unix.Open(fmt.Sprintf("/proc/self/fd/%d", p.files[id]), flags, 0)
 		},

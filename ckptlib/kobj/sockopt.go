@@ -91,15 +91,18 @@ func (o *sockopt) applies(family, typ int) bool {
 	if o.datagram && typ != unix.SOCK_DGRAM {
 		return false
 	}
+	inet := family == unix.AF_INET || family == unix.AF_INET6
 	switch o.level {
 	case unix.IPPROTO_TCP:
-		return family != unix.AF_UNIX && typ == unix.SOCK_STREAM
+		return inet && typ == unix.SOCK_STREAM
 	case unix.IPPROTO_UDP:
-		return family != unix.AF_UNIX && typ == unix.SOCK_DGRAM
+		return inet && typ == unix.SOCK_DGRAM
 	case unix.IPPROTO_IP:
-		return family != unix.AF_UNIX
+		return inet
 	case unix.IPPROTO_IPV6:
 		return family == unix.AF_INET6
+	case unix.SOL_NETLINK:
+		return family == unix.AF_NETLINK
 	}
 	return true
 }

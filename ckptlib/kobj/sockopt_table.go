@@ -93,4 +93,12 @@ var sockopts = []sockopt{
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_ALL, size: 4, when: onceMade, datagram: true},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_HOPS, size: 4, when: onceMade, datagram: true},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_LOOP, size: 4, when: onceMade, datagram: true},
+
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_PKTINFO, size: 4, when: onceMade},
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_BROADCAST_ERROR, size: 4, when: onceMade},
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_NO_ENOBUFS, size: 4, when: onceMade},
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_LISTEN_ALL_NSID, size: 4, when: onceMade},
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_CAP_ACK, size: 4, when: onceMade},
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_EXT_ACK, size: 4, when: onceMade},
+	{level: unix.SOL_NETLINK, name: unix.NETLINK_GET_STRICT_CHK, size: 4, when: onceMade},
 }

@@ -132,7 +132,7 @@ func (s *SharedSet) File(fd int, st *unix.Stat_t, link string) (id image.SharedI
 		return 0, false, nil
 	}
 	o := s.add(Key{st.Dev, st.Ino}, kind, name, deleted)
-	o.Size, o.Mode, o.Deleted = st.Size, st.Mode, deleted || st.Nlink == 0
+	o.Size, o.Mode, o.Deleted = st.Size, st.Mode, st.Nlink == 0 // it may have another name
 	if kind == image.SharedMemfd {
 		if o.Seals, err = unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0); err != nil {
 			return 0, false, fmt.Errorf("F_GET_SEALS of %s: %w", link, err)

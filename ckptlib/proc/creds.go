@@ -147,6 +147,10 @@ func capturePrctl(b *tracer.Batch, t *Task, p *image.Process) error {
 	if p.Prctl.Personality, err = number(t.PID, "personality", 16); err != nil {
 		return err
 	}
+	// A kernel without ELF core dumps has no such file.
+	if filter, err := number(t.PID, "coredump_filter", 16); err == nil {
+		p.Prctl.CoreFilter = &filter
+	}
 	oom, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", t.PID))
 	if err != nil {
 		return err
@@ -212,10 +216,23 @@ func restoreDumpable(r *tracer.Remote, p *image.Process) error {
 // restoreOOM sets how readily the kernel kills the process when memory is
 // short; only root may make it less than this host's agent has.
 func restoreOOM(pid int, p *image.Process) {
-	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), os.O_WRONLY, 0)
+	set(pid, "oom_score_adj", strconv.Itoa(p.Prctl.OOMScoreAdj))
+}
+
+// restoreCoreFilter sets which memory goes into a core dump.
+func restoreCoreFilter(pid int, p *image.Process) {
+	if f := p.Prctl.CoreFilter; f != nil {
+		set(pid, "coredump_filter", fmt.Sprintf("%#x", *f))
+	}
+}
+
+// set writes to a control file of a process. An error is not one of the restart:
+// the process was started with more rights, or this kernel has no such file.
+func set(pid int, file, value string) {
+	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/%s", pid, file), os.O_WRONLY, 0)
 	if err != nil {
 		return
 	}
-	_, _ = fmt.Fprint(f, p.Prctl.OOMScoreAdj) // EACCES: it was started with more rights
+	_, _ = f.WriteString(value)
 	_ = f.Close()
 }

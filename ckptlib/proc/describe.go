@@ -66,6 +66,10 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 	if err := ts.mappings(); err != nil {
 		return fmt.Errorf("suspend: %w", err)
 	}
+	pod, err := domainOf(ts.Init)
+	if err != nil {
+		return fmt.Errorf("suspend: %w", err)
+	}
 	for _, t := range ts.List {
 		if t.Zombie {
 			continue
@@ -84,7 +88,7 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 		if err := t.show(tr); err != nil {
 			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
 		}
-		hint, err := ts.outside(t)
+		hint, err := pod.left(t)
 		if err != nil {
 			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
 		}

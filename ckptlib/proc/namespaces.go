@@ -22,16 +22,33 @@ var namespaces = []struct{ own, of string }{
 	{"time_for_children", "time_for_children"},
 }
 
-// outside says what a process has left of the pod's domain and of its root
-// directory, and what to do; "" if nothing.
-func (ts *Tasks) outside(t *Task) (string, error) {
+// domain is what every process of the pod must have: a namespace of each kind,
+// by the name of the file in /proc.
+type domain map[string]string
+
+// domainOf reads the namespaces in which the children of a pod's init are born.
+func domainOf(init int) (domain, error) {
+	d := domain{}
 	for _, ns := range namespaces {
-		pods, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", ts.Init, ns.of))
+		to, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", init, ns.of))
 		if errors.Is(err, os.ErrNotExist) {
 			continue // this kernel has none of the kind
 		}
 		if err != nil {
-			return "", err
+			return nil, err
+		}
+		d[ns.own] = to
+	}
+	return d, nil
+}
+
+// left says what a process has left of the pod's domain and of its root
+// directory, and what to do; "" if nothing.
+func (d domain) left(t *Task) (string, error) {
+	for _, ns := range namespaces {
+		pods, ok := d[ns.own]
+		if !ok {
+			continue
 		}
 		own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", t.PID, ns.own))
 		if err != nil {

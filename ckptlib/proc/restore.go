@@ -49,6 +49,7 @@ func (t *Tree) Restore(s *Stub) error {
 		return err
 	}
 	restoreOOM(s.PID, p)
+	restoreCoreFilter(s.PID, p)
 	return restoreLimits(s.PID, p)
 }
 

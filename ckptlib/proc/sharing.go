@@ -67,15 +67,15 @@ func (ts *Tasks) groupsOf(what linux.Shareable) (out [][]*Task, err error) {
 		return n
 	}
 	sort.SliceStable(list, func(i, j int) bool { return compare(list[i], list[j]) < 0 })
-	for i := 0; i < len(list); {
+	for len(list) > 0 {
 		n := 1
-		for i+n < len(list) && compare(list[i], list[i+n]) == 0 {
+		for n < len(list) && compare(list[0], list[n]) == 0 {
 			n++
 		}
 		if n > 1 {
-			out = append(out, list[i:i+n])
+			out = append(out, list[:n:n])
 		}
-		i += n
+		list = list[n:]
 	}
 	return out, err
 }

@@ -46,7 +46,7 @@ func captureThread(tr tracer.Tracing, r *tracer.Remote, b *tracer.Batch, task *T
 	if t.TimerSlack, err = number(r.TID, "timerslack_ns", 10); err != nil {
 		return err
 	}
-	return errors.Join(captureInjected(b, t), captureSched(r.TID, t))
+	return errors.Join(captureInjected(b, t), captureMemoryPolicy(b, t), captureSched(r.TID, t), captureIOPriority(r.TID, t))
 }
 
 // captureInjected asks the thread what only it can tell.
@@ -115,7 +115,14 @@ func restoreThread(r *tracer.Remote, t *image.Thread) error {
 	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, t.TimerSlack); err != nil {
 		return err
 	}
-	return restoreSched(r.TID, t)
+	if err := restoreMemoryPolicy(r, t); err != nil {
+		return fmt.Errorf("thread %d: %w", t.TID, err)
+	}
+	if err := restoreSched(r.TID, t); err != nil {
+		return err
+	}
+	restoreIOPriority(r.TID, t)
+	return nil
 }
 
 // restoreSigStack sets the alternative signal stack. A thread that was on it

@@ -27,7 +27,7 @@ func open(r rpc.Restart) (*store.Store, *store.Generation, *image.Pod, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	im, _, err := ckptlib.LoadImage(g, r.Pod.ID)
+	im, _, err := ckptlib.LoadImage(g, r.Pod.ID, r.PathMap)
 	return st, g, im, err
 }
 
@@ -57,7 +57,9 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 		streams[name] = p.pod
 		a.attach(p)
 	}
-	restart, err := ckptlib.Restore(a.config(r.Pod, r.FilePolicy), st, g, streams)
+	config := a.config(r.Pod, r.FilePolicy)
+	config.PathMap = r.PathMap
+	restart, err := ckptlib.Restore(config, st, g, streams)
 	if err != nil {
 		return rpc.Rebuilt{}, err
 	}

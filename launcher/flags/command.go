@@ -55,6 +55,8 @@ type Restart struct {
 	DryRun bool
 	// Files says what happens to files that grew since the checkpoint.
 	Files FilesMode
+	// PathMap are OLD=NEW: files or directories that are elsewhere now.
+	PathMap []string
 	// Oversubscribe allows more ranks than slots.
 	Oversubscribe bool
 	// Checkpointing holds defaults but for the options in Given, which

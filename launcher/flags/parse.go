@@ -41,6 +41,7 @@ type parser struct {
 
 	stop, dryRun, json bool
 	files              FilesMode
+	pathMap            []string
 	keep               int
 
 	help    *Help

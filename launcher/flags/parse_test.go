@@ -132,6 +132,8 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 		"prune --keep 0 d":                      "--keep: \"0\" is not",
 		"restart @3":                            "@3: the directory before the @ is missing",
 		"restart d@0":                           "d@0: generations are numbered from 1",
+		"restart --path-map /a d":               `--path-map: "/a" is not two absolute paths, OLD=NEW`,
+		"restart --path-map /a=b d":             `--path-map: "/a=b" is not two absolute paths, OLD=NEW`,
 		"restart --files maybe d":               `--files: "maybe" is none of truncate, keep, fail`,
 		"doctor x":                              `doctor does not know what to do with "x"`,
 	} {
@@ -169,6 +171,9 @@ func TestVerbsAreRead(t *testing.T) {
 		"restart --help":         {Verb: VerbHelp, Help: &Help{"restart"}},
 		"help --ckpt-interval":   {Verb: VerbHelp, Help: &Help{"--ckpt-interval"}},
 		"restart d -host a:2 -n": {},
+		"restart --path-map /a/=/b/c --path-map=/d=/e d@3": {Verb: VerbRestart, Restart: &Restart{
+			Target: Target{Dir: "d", Generation: 3}, Files: FilesTruncate, PathMap: []string{"/a=/b/c", "/d=/e"}, Checkpointing: ckpt,
+		}},
 		"restart --dry-run -f h -host a --files keep d@3": {Verb: VerbRestart, Restart: &Restart{
 			Target: Target{"d", 3}, Hosts: []string{"a"},
 			Hostfiles: []string{"h"}, DryRun: true, Files: FilesKeep, Checkpointing: ckpt,

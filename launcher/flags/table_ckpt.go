@@ -2,6 +2,7 @@ package flags
 
 import (
 	"fmt"
+	"path"
 	"strings"
 )
 
@@ -90,6 +91,18 @@ var ckptOptions = []option{
 		set: func(p *parser, v string) (err error) {
 			p.files, err = oneOf(v, FilesTruncate, FilesKeep, FilesFail)
 			return err
+		},
+	},
+	{
+		name: "path-map", arg: "OLD=NEW", scope: list, group: groupCkpt, verbs: []Verb{VerbRestart},
+		doc: "what was at or below the path OLD at the checkpoint is at NEW on the hosts of the restart",
+		set: func(p *parser, v string) error {
+			from, to, ok := strings.Cut(v, "=")
+			if !ok || !path.IsAbs(from) || !path.IsAbs(to) {
+				return fmt.Errorf("%q is not two absolute paths, OLD=NEW", v)
+			}
+			p.pathMap = append(p.pathMap, path.Clean(from)+"="+path.Clean(to))
+			return nil
 		},
 	},
 	{

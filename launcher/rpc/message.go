@@ -144,6 +144,8 @@ type Restart struct {
 	Dir        string `json:"dir"`
 	Generation int    `json:"generation"`
 	FilePolicy string `json:"file_policy"`
+	// PathMap are OLD=NEW of what is elsewhere on this host.
+	PathMap []string `json:"path_map,omitempty"`
 }
 
 // Verified is what an agent found in an image.

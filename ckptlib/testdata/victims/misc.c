@@ -9,6 +9,7 @@ static int initialised = 42;
 static char zeroed[10000];
 
 int main(int argc, char **argv) {
+	unsigned long nodes = 1;
 	MUST(chdir(getenv("VICTIM_DIR"))); // on the host's disk, and the test's to remove
 	umask(0137);
 	struct rlimit nofile = {77, 88}, core = {0, 0}, stack = {1 << 20, 16 << 20}, as = {1UL << 40, 1UL << 41};
@@ -19,6 +20,9 @@ int main(int argc, char **argv) {
 	int oom = MUST(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
 	MUST(write(oom, "321", 3));
 	close(oom);
+	int filter = MUST(open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC));
+	MUST(write(filter, "0x7f", 4));
+	close(filter);
 	MUST(prctl(PR_SET_NAME, "a (name) x"));
 	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 	MUST(prctl(PR_SET_TIMERSLACK, 123456));
@@ -29,7 +33,9 @@ int main(int argc, char **argv) {
 	MUST(prctl(PR_SET_CHILD_SUBREAPER, 1));
 	MUST(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0));
 	MUST(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
-	MUST(setpriority(PRIO_PROCESS, 0, 7));
+	MUST(setpriority(PRIO_PROCESS, 0, 17));
+	MUST(syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 6));
+	MUST(syscall(SYS_set_mempolicy, 3, &nodes, 64)); // MPOL_INTERLEAVE
 	MUST(personality(ADDR_NO_RANDOMIZE));
 	initialised = 43;
 	zeroed[9999] = 1;
@@ -51,11 +57,14 @@ int main(int argc, char **argv) {
 			uname(&u);
 			mode_t m = umask(0);
 			umask(m);
+			int policy = 0;
+			unsigned long on[16] = {0};
+			syscall(SYS_get_mempolicy, &policy, on, 1024, 0, 0);
 			say("%d %d %d cwd %s mask %o limits %lu %lu %lu %lu %lu name %s %d slack %d death %d dump %d thp %d nice %d pers %x data %d %d main %p "
-				"args %d %s exe %s host %s vdso %lx uid %d barrier %ld %ld", getpid(), getppid(), getsid(0), cwd, m, l[0].rlim_cur, l[0].rlim_max, l[1].rlim_cur,
+				"io %lx memory %d %lx args %d %s exe %s host %s vdso %lx uid %d barrier %ld %ld", getpid(), getppid(), getsid(0), cwd, m, l[0].rlim_cur, l[0].rlim_max, l[1].rlim_cur,
 				l[2].rlim_cur, l[3].rlim_max, name, prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), prctl(PR_GET_TIMERSLACK), death,
 				prctl(PR_GET_DUMPABLE), prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), getpriority(PRIO_PROCESS, 0), personality(0xffffffff), initialised,
-				zeroed[9999], (void *)main, argc, argv[argc - 1], exe, u.nodename, getauxval(AT_SYSINFO_EHDR), getuid(),
+				zeroed[9999], (void *)main, syscall(SYS_ioprio_get, 1, 0), policy, on[0], argc, argv[argc - 1], exe, u.nodename, getauxval(AT_SYSINFO_EHDR), getuid(),
 				syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0), syscall(SYS_membarrier, 1 << 9, 0, 0));
 		} else if (is("time")) { // by way of the vdso, which must be where libc believes
 			struct timespec a, b;

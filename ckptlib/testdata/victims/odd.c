@@ -3,8 +3,14 @@
 #include "victim.h"
 #include <linux/seccomp.h>
 #include <linux/filter.h>
+#include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 
 static char stack[1 << 16];
 static int other(void *arg) {
@@ -27,10 +33,51 @@ static void *unshares(void *arg) {
 	MUST(write(((int *)arg)[1], "x", 1));
 	return other(NULL) ? NULL : NULL;
 }
+static atomic_int vforked;
+static void *vforks(void *arg) {
+	if (!vfork()) {
+		vforked = getpid(); // the memory is shared
+		for (;;)
+			pause();
+	}
+	return NULL;
+}
 static void *leaves(void *arg) {
 	for (;;)
 		pause();
 	return NULL;
+}
+
+// makes makes an object that the kernel may not have or not give to a user.
+static long makes(const char *kind) {
+	if (!strcmp(kind, "io_uring")) {
+		struct io_uring_params p = {0};
+		return syscall(SYS_io_uring_setup, 4, &p);
+	}
+	if (!strcmp(kind, "userfaultfd"))
+		return syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY | O_CLOEXEC);
+	if (!strcmp(kind, "fanotify"))
+		return fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY);
+	if (!strcmp(kind, "perf")) {
+		struct perf_event_attr a = {.type = PERF_TYPE_SOFTWARE, .size = sizeof a, .config = PERF_COUNT_SW_TASK_CLOCK, .exclude_kernel = 1};
+		return syscall(SYS_perf_event_open, &a, 0, -1, -1, 0);
+	}
+	if (!strcmp(kind, "aio")) {
+		unsigned long ctx = 0;
+		return syscall(SYS_io_setup, 4, &ctx);
+	}
+	if (!strcmp(kind, "secret")) {
+		int fd = syscall(SYS_memfd_secret, 0);
+		return fd < 0 ? fd : ftruncate(fd, 4096);
+	}
+	if (!strcmp(kind, "raw"))
+		return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+	if (!strcmp(kind, "vsock"))
+		return socket(AF_VSOCK, SOCK_STREAM, 0);
+	if (!strcmp(kind, "alg"))
+		return socket(AF_ALG, SOCK_SEQPACKET, 0);
+	errno = EINVAL;
+	return -1;
 }
 
 int main(int argc, char **argv) {
@@ -65,6 +112,11 @@ int main(int argc, char **argv) {
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
+	} else if (!strcmp(kind, "vfork")) {
+		pthread_t t;
+		pthread_create(&t, NULL, vforks, NULL);
+		while (!(child = vforked))
+			usleep(1000);
 	} else if (!strcmp(kind, "own-descriptors")) {
 		child = MUST(fork());
 		if (!child) {
@@ -88,6 +140,19 @@ int main(int argc, char **argv) {
 		siginfo_t i;
 		MUST(prctl(PR_SET_CHILD_SUBREAPER, 1)); // they become its
 		MUST(waitid(P_PID, maker, &i, WEXITED));
+	} else if (*kind == '+') {
+		child = MUST(fork());
+		if (!child) {
+			char made = makes(kind + 1) < 0 ? errno : 'x';
+			MUST(write(undone[1], &made, 1));
+			other(NULL);
+		}
+		char c;
+		MUST(read(undone[0], &c, 1));
+		if (c != 'x') {
+			say("none: %s", strerror(c));
+			return 0;
+		}
 	} else if (!strcmp(kind, "seccomp")) {
 		struct sock_filter f = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 		struct sock_fprog p = {1, &f};
