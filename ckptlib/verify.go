@@ -41,7 +41,7 @@ func Verify(im *image.Pod) (warnings []string, err error) {
 		if cwd := p.FS.Cwd; !seen[cwd] && !private(cwd) {
 			seen[cwd] = true
 			if st, err := os.Stat(cwd); err != nil || !st.IsDir() {
-				add("process %d: its working directory %s is not on this host: make it, or mount its file system", p.PID, cwd)
+				add("process %d: its working directory %s is not on this host: make it, or mount its file system, or say where it is by --path-map", p.PID, cwd)
 			}
 		}
 		for _, m := range p.Mappings {
@@ -54,7 +54,7 @@ func Verify(im *image.Pod) (warnings []string, err error) {
 			case err == nil:
 			case m.File.Hash == "":
 				if errors.Is(err, os.ErrNotExist) {
-					add("process %d: the mapped file %s is not on this host: mount its file system", p.PID, m.File.Path)
+					add("process %d: the mapped file %s is not on this host: mount its file system, or say where it is by --path-map", p.PID, m.File.Path)
 				}
 			default:
 				warnings = append(warnings, fmt.Sprintf("%v; the copy in the checkpoint will be used", err))
@@ -68,7 +68,7 @@ func Verify(im *image.Pod) (warnings []string, err error) {
 		}
 		seen[f.Path] = true
 		if _, err := os.Lstat(f.Path); err != nil {
-			add("the open file %s is not on this host: mount its file system, or copy it", f.Path)
+			add("the open file %s is not on this host: mount its file system, copy it, or say where it is by --path-map", f.Path)
 		}
 	}
 	return warnings, errors.Join(errs...)
