@@ -1,7 +1,9 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
 
@@ -39,6 +41,10 @@ type Task struct {
 // userCS64 is the code segment of 64-bit programs, arch/x86/include/asm/segment.h.
 const userCS64 = 0x33
 
+// errEnded says that a process has ended since it was listed: it was on its way
+// out when it was seized.
+var errEnded = errors.New("suspend: a process has ended meanwhile")
+
 // describe reads what /proc tells of each process.
 func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 	init, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", ts.Init))
@@ -48,7 +54,9 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 	byPID := map[int]*Task{}
 	for _, t := range ts.List {
 		byPID[t.PID] = t
-		if err := t.identify(tr); err != nil {
+		if err := t.identify(tr); tracer.Gone(err) || errors.Is(err, os.ErrNotExist) {
+			return errEnded
+		} else if err != nil {
 			return fmt.Errorf("suspend: %w", err)
 		}
 		if err := t.threads(ts.stopped); err != nil {

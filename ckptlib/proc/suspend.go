@@ -59,7 +59,10 @@ func attempt(tr tracer.Tracing, init int, waits *Waits, twins *Twins) (_ *Tasks,
 		if found {
 			continue
 		}
-		if err := ts.describe(tr, group); err != nil {
+		switch err := ts.describe(tr, group); {
+		case errors.Is(err, errEnded):
+			continue
+		case err != nil:
 			return nil, err
 		}
 		for tid := range ts.stopped {
