@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+var titles = []string{
+	"program", "class", "ranks", "MPI", "result", "run, s", "kills",
+	"checkpoints", "pause, ms", "written, MiB", "restart, s", "remarks",
+}
+
+// table shows the results, in Markdown that is legible as it is. Pause and
+// restart are medians.
+func table(results []result) string {
+	rows := [][]string{titles, nil}
+	for i := range results {
+		rows = append(rows, results[i].row())
+	}
+	widths := make([]int, len(titles))
+	for _, row := range rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
+		}
+	}
+	for _, w := range widths {
+		rows[1] = append(rows[1], strings.Repeat("-", w))
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			b.WriteString("| " + cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell)+1))
+		}
+		b.WriteString("|\n")
+	}
+	return b.String()
+}
+
+func (r *result) row() []string {
+	verdict := "NOT VERIFIED"
+	switch {
+	case r.ok():
+		verdict = "verified"
+	case r.verified:
+		verdict = "verified, FAILED"
+	case r.failure != nil:
+		verdict = "FAILED"
+	}
+	row := []string{
+		r.name, r.class, strconv.Itoa(r.ranks), r.family, verdict,
+		fmt.Sprintf("%.1f", r.runTime.Seconds()), strconv.Itoa(r.kills), strconv.Itoa(r.checkpoints), "", "", "",
+	}
+	if r.checkpoints > 0 {
+		row[8], row[9] = fmt.Sprintf("%.0f", median(r.pauses)), fmt.Sprintf("%.1f", float64(r.written)/(1<<20))
+	}
+	if len(r.restarts) > 0 {
+		row[10] = fmt.Sprintf("%.2f", median(r.restarts))
+	}
+	remarks := r.remarks
+	if r.failure != nil {
+		first, _, _ := strings.Cut(r.failure.Error(), "\n")
+		remarks = append(remarks, first)
+	}
+	return append(row, strings.Join(remarks, "; "))
+}
