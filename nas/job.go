@@ -71,7 +71,10 @@ func runJob(ctx context.Context, j job, o options, s site, random *rand.Rand, lo
 }
 
 // say adds to the line about this job.
-func (r *runner) say(format string, args ...any) { fmt.Fprintf(r.log, format, args...) }
+func (r *runner) say(format string, args ...any) { say(r.log, format, args...) }
+
+// say tells how it goes, which nobody has to hear.
+func say(log io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(log, format, args...) }
 
 func count(n int, what string) string {
 	if n != 1 {
@@ -148,7 +151,7 @@ func (r *runner) start(interval time.Duration) (err error) {
 		args = append(args, "--ckpt-interval", interval.String())
 	}
 	args = append(append(args, r.s.place(r.ranks)...), r.path)
-	r.life, err = begin(r.s.gompirun(r.env, append(args, r.program.args...)...))
+	r.life, err = begin(r.s.gompirun(r.env, append(args, r.args...)...))
 	return err
 }
 
@@ -209,6 +212,7 @@ func (r *runner) end(ctx context.Context) error {
 			return r.abandon(fmt.Errorf("the job told its result and has not ended %v later", patience))
 		case canceled:
 			return r.abandon(context.Cause(ctx))
+		case matched, judged: // there is nothing more to wait for but the end
 		}
 	}
 }
@@ -220,11 +224,12 @@ func (r *runner) reason(ctx context.Context, e event) error {
 		return context.Cause(ctx)
 	case judged:
 		return errors.New("the program told its result too early")
+	default:
+		if err := r.life.status(); err != nil {
+			return err
+		}
+		return errors.New("gompirun ended with status 0")
 	}
-	if err := r.life.status(); err != nil {
-		return err
-	}
-	return errors.New("gompirun ended with status 0")
 }
 
 // abandon ends what is left of the job.

@@ -67,7 +67,7 @@ func drive(ctx context.Context, args []string, out, log io.Writer) (status int, 
 	defer func() { err = errors.Join(err, s.close()) }()
 
 	if o.kill > 0 {
-		fmt.Fprintf(log, "random moments come from --seed %d\n", o.seed)
+		say(log, "random moments come from --seed %d\n", o.seed)
 	}
 	random := rand.New(rand.NewPCG(o.seed, 0))
 	var results []result

@@ -91,9 +91,9 @@ func ranksFor(o options, name string, log io.Writer) (list []int) {
 			list = append(list, n)
 		case len(o.ranks) == 1:
 			list = append(list, nearest(name, n))
-			fmt.Fprintf(log, "%s needs %s of ranks: it runs on %d instead of %d\n", name, rules[name].words, list[0], n)
+			say(log, "%s needs %s of ranks: it runs on %d instead of %d\n", name, rules[name].words, list[0], n)
 		default:
-			fmt.Fprintf(log, "%s needs %s of ranks: it does not run on %d\n", name, rules[name].words, n)
+			say(log, "%s needs %s of ranks: it does not run on %d\n", name, rules[name].words, n)
 		}
 	}
 	return list
