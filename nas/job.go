@@ -87,9 +87,38 @@ func (r *runner) run(ctx context.Context) (err error) {
 	if r.path, err = r.s.install(r.program); err != nil {
 		return err
 	}
-	if err := r.repeat(ctx); err != nil {
+	n, err := r.repetitions(ctx)
+	if err != nil {
 		return err
 	}
+	for {
+		r.result = result{job: r.job}
+		if n > 0 {
+			r.env = []string{"NAS_REPEAT=" + strconv.Itoa(n)}
+			r.remark("%s", count(n, "repetition"))
+		}
+		if err := r.lives(ctx); err != nil {
+			return err
+		}
+		if r.kills == r.o.kill {
+			break
+		}
+		if r.o.repeat > 0 || !r.repeats || !r.verified {
+			r.remark("it ended before kill %d", r.kills+1)
+			break
+		}
+		// How fast it is depends on what else goes on.
+		n *= 4
+		r.say("ended before kill %d; again: ", r.kills+1)
+		if err := r.s.forget(); err != nil {
+			return err
+		}
+	}
+	return r.readCheckpoints()
+}
+
+// lives runs the job from its start to its end.
+func (r *runner) lives(ctx context.Context) error {
 	began := time.Now()
 	if err := r.start(r.o.interval); err != nil {
 		return err
@@ -106,42 +135,32 @@ func (r *runner) run(ctx context.Context) (err error) {
 	}
 	r.runTime = time.Since(began)
 	r.verified = verifiedLine.MatchString(r.life.judged)
-	if err := r.end(ctx); err != nil {
-		return err
-	}
-	if r.kills < r.o.kill {
-		r.remark("it ended before kill %d", r.kills+1)
-	}
-	return r.readCheckpoints()
+	return r.end(ctx)
 }
 
-// repeat makes the program long enough for the kills: up to each of them it
-// runs for at most two intervals and the time of a checkpoint.
-func (r *runner) repeat(ctx context.Context) error {
-	n := r.o.repeat
-	if r.repeats && n == 0 && r.o.kill > 0 {
-		r.say("alone ")
-		if err := r.start(0); err != nil {
-			return err
-		}
-		e, m := r.life.await(ctx, timeLine, nil)
-		if e != matched {
-			return r.abandon(fmt.Errorf("no run time: %w", r.reason(ctx, e)))
-		}
-		seconds, err := strconv.ParseFloat(m[1], 64)
-		// Its end is of no interest.
-		if err := r.abandon(err); err != nil {
-			return err
-		}
-		r.say("%.2f s; ", seconds)
-		need := time.Duration(r.o.kill)*(2*r.o.interval+time.Second) + r.o.interval
-		n = max(1, int(math.Ceil(need.Seconds()/max(seconds, 0.01))))
+// repetitions finds out how many are long enough for the kills, 0 where nobody
+// has to set them. Up to each kill the job runs for at most two intervals and
+// the time of a checkpoint.
+func (r *runner) repetitions(ctx context.Context) (int, error) {
+	if r.o.repeat > 0 || !r.repeats || r.o.kill == 0 {
+		return r.o.repeat, nil
 	}
-	if n > 0 {
-		r.env = []string{"NAS_REPEAT=" + strconv.Itoa(n)}
-		r.remark("%s", count(n, "repetition"))
+	r.say("alone ")
+	if err := r.start(0); err != nil {
+		return 0, err
 	}
-	return nil
+	e, m := r.life.await(ctx, timeLine, nil)
+	if e != matched {
+		return 0, r.abandon(fmt.Errorf("no run time: %w", r.reason(ctx, e)))
+	}
+	seconds, err := strconv.ParseFloat(m[1], 64)
+	// Its end is of no interest.
+	if err := r.abandon(err); err != nil {
+		return 0, err
+	}
+	r.say("%.2f s; ", seconds)
+	need := time.Duration(r.o.kill)*(2*r.o.interval+time.Second) + r.o.interval
+	return max(1, int(math.Ceil(need.Seconds()/max(seconds, 0.01)))), nil
 }
 
 // start begins the first life.
