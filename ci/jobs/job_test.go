@@ -25,21 +25,24 @@ const patience = 120 * time.Second
 // hosts share.
 type site struct {
 	*clustertest.Cluster
-	t *testing.T
+	t     *testing.T
+	hosts int
 }
 
 func newSite(t *testing.T, hosts int) *site {
 	t.Helper()
-	s := &site{clustertest.Up(t, hosts), t}
+	s := &site{clustertest.Up(t, hosts), t, hosts}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.copy(filepath.Join(root, "bin", "gompirun"), "gompirun")
-	for _, f := range []string{"openmpi", "mpich"} {
-		for _, n := range []string{"cg", "is", "mg", "ep"} {
-			s.copy(filepath.Join(root, "bin", "nas", f, n), filepath.Join(f, n))
-		}
+	programs, err := filepath.Glob(filepath.Join(root, "bin", "nas", "*", "*"))
+	if err != nil || len(programs) == 0 {
+		t.Fatalf("no programs in bin/nas (%v): run make build first", err)
+	}
+	for _, p := range programs {
+		s.copy(p, filepath.Join(filepath.Base(filepath.Dir(p)), filepath.Base(p)))
 	}
 	return s
 }
