@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +16,9 @@ import (
 
 // patience is how long a job may take to end after it told its result.
 const patience = 20 * time.Second
+
+// generations are kept, so that long jobs do not fill the disk.
+const generations = "3"
 
 // A result is a line of the table.
 type result struct {
@@ -26,9 +29,7 @@ type result struct {
 	kills       int
 	runTime     time.Duration // until the result was told, all lives and what was between them
 	restarts    []float64     // seconds until the ranks went on
-	checkpoints int
-	pauses      []float64 // ms
-	written     int64
+	checkpoints []checkpoint
 }
 
 func (r *result) ok() bool { return r.verified && r.failure == nil }
@@ -101,20 +102,19 @@ func (r *runner) run(ctx context.Context) (err error) {
 			return err
 		}
 		if r.kills == r.o.kill {
-			break
+			return nil
 		}
 		if r.o.repeat > 0 || !r.repeats || !r.verified {
 			r.remark("it ended before kill %d", r.kills+1)
-			break
+			return nil
 		}
 		// How fast it is depends on what else goes on.
-		n *= 4
+		n = min(4*n, 1_000_000)
 		r.say("ended before kill %d; again: ", r.kills+1)
 		if err := r.s.forget(); err != nil {
 			return err
 		}
 	}
-	return r.readCheckpoints()
 }
 
 // lives runs the job from its start to its end.
@@ -123,6 +123,7 @@ func (r *runner) lives(ctx context.Context) error {
 	if err := r.start(r.o.interval); err != nil {
 		return err
 	}
+	defer func() { r.checkpoints = append(r.checkpoints, r.life.committed...) }()
 	for r.kills < r.o.kill && r.life.judged == "" {
 		if err := r.killOnce(ctx); err != nil {
 			return r.abandon(err)
@@ -164,13 +165,20 @@ func (r *runner) repetitions(ctx context.Context) (int, error) {
 }
 
 // start begins the first life.
-func (r *runner) start(interval time.Duration) (err error) {
+func (r *runner) start(interval time.Duration) error {
 	args := []string{"-np", strconv.Itoa(r.ranks), "--mpi", r.family, "--ckpt-dir", r.s.checkpoints()}
 	if interval > 0 {
-		args = append(args, "--ckpt-interval", interval.String())
+		args = append(args, "--ckpt-interval", interval.String(), "--ckpt-keep", generations)
 	}
 	args = append(append(args, r.s.place(r.ranks)...), r.path)
-	r.life, err = begin(r.s.gompirun(r.env, append(args, r.args...)...))
+	return r.begin(r.s.gompirun(r.env, append(args, r.args...)...))
+}
+
+func (r *runner) begin(cmd *exec.Cmd) error {
+	l, err := begin(cmd)
+	if err == nil {
+		r.life = l
+	}
 	return err
 }
 
@@ -192,14 +200,14 @@ func (r *runner) killOnce(ctx context.Context) error {
 		return err
 	}
 	r.life.gone()
+	r.checkpoints = append(r.checkpoints, r.life.committed...)
 	r.kills++
 	r.say("checkpoint %s, killed, ", m[1])
 
 	began := time.Now()
-	args := []string{"restart", "--ckpt-interval", r.o.interval.String()}
+	args := []string{"restart", "--ckpt-interval", r.o.interval.String(), "--ckpt-keep", generations}
 	args = append(append(args, r.s.place(r.ranks)...), r.s.checkpoints())
-	var err error
-	if r.life, err = begin(r.s.gompirun(nil, args...)); err != nil {
+	if err := r.begin(r.s.gompirun(nil, args...)); err != nil {
 		return err
 	}
 	// Its outputs are two: the result may overtake what gompirun says.
@@ -258,36 +266,6 @@ func (r *runner) abandon(why error) error {
 		r.life.gone()
 	}
 	return errors.Join(why, err)
-}
-
-// generation is the part of `gompirun ls --json` that is of interest here.
-type generation struct {
-	BytesWritten int64   `json:"bytes_written"`
-	PauseMS      float64 `json:"pause_ms"`
-	Complete     bool    `json:"complete"`
-}
-
-func (r *runner) readCheckpoints() error {
-	if r.kills == 0 && r.life.committed == 0 {
-		return nil // without a checkpoint there is no directory
-	}
-	cmd := r.s.gompirun(nil, "ls", "--json", r.s.checkpoints())
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("gompirun ls: %w", err)
-	}
-	var list []generation
-	if err := json.Unmarshal(out, &list); err != nil {
-		return fmt.Errorf("gompirun ls --json: %w", err)
-	}
-	for _, g := range list {
-		if g.Complete {
-			r.checkpoints++
-			r.written += g.BytesWritten
-			r.pauses = append(r.pauses, g.PauseMS)
-		}
-	}
-	return nil
 }
 
 // median is the middle of the values, 0 if there are none.

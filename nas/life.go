@@ -8,6 +8,7 @@ import (
 	"io"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,8 +20,14 @@ type life struct {
 	cmd       *exec.Cmd
 	lines     chan string // of both outputs; closed when both have ended
 	judged    string      // the line that tells the result, once it came
-	committed int         // how many checkpoints were
-	tail      []string    // the last lines, for what went wrong
+	committed []checkpoint
+	tail      []string // the last lines, for what went wrong
+}
+
+// A checkpoint is what gompirun said of one.
+type checkpoint struct {
+	pause   float64 // ms
+	written float64 // bytes
 }
 
 // kept is how many lines of a job are shown when it failed.
@@ -31,7 +38,7 @@ var (
 	verdictLine   = regexp.MustCompile(`^ Verification\s*=`)
 	verifiedLine  = regexp.MustCompile(`^ Verification\s*=\s+SUCCESSFUL$`)
 	timeLine      = regexp.MustCompile(`^ Time in seconds =\s+([0-9.]+)$`)
-	committedLine = regexp.MustCompile(`^gompirun: checkpoint (\d+): `)
+	committedLine = regexp.MustCompile(`^gompirun: checkpoint (\d+): .*, paused ([0-9.]+) ms, .* ([0-9.]+) (B|KiB|MiB|GiB|TiB) written`)
 	restartedLine = regexp.MustCompile(`^gompirun: checkpoint \d+ restarted`)
 )
 
@@ -76,15 +83,10 @@ func (l *life) await(ctx context.Context, want *regexp.Regexp, limit <-chan time
 			if !ok {
 				return ended, nil
 			}
-			if l.tail = append(l.tail, line); len(l.tail) > kept {
-				l.tail = l.tail[1:]
-			}
+			l.note(line)
 			if verdictLine.MatchString(line) {
 				l.judged = line
 				return judged, nil
-			}
-			if committedLine.MatchString(line) {
-				l.committed++
 			}
 			if want != nil {
 				if m := want.FindStringSubmatch(line); m != nil {
@@ -99,9 +101,29 @@ func (l *life) await(ctx context.Context, want *regexp.Regexp, limit <-chan time
 	}
 }
 
+// note keeps what is of interest in the end.
+func (l *life) note(line string) {
+	if l.tail = append(l.tail, line); len(l.tail) > kept {
+		l.tail = l.tail[1:]
+	}
+	m := committedLine.FindStringSubmatch(line)
+	if m == nil {
+		return
+	}
+	pause, err := strconv.ParseFloat(m[2], 64)
+	written, err2 := strconv.ParseFloat(m[3], 64)
+	if err != nil || err2 != nil {
+		return
+	}
+	l.committed = append(l.committed, checkpoint{pause, written * units[m[4]]})
+}
+
+var units = map[string]float64{"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+
 // gone waits for gompirun after everything was killed.
 func (l *life) gone() {
-	for range l.lines { // nobody is interested
+	for line := range l.lines {
+		l.note(line)
 	}
 	_ = l.cmd.Wait() // it was killed
 }

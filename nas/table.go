@@ -50,10 +50,16 @@ func (r *result) row() []string {
 	}
 	row := []string{
 		r.name, r.class, strconv.Itoa(r.ranks), r.family, verdict,
-		fmt.Sprintf("%.1f", r.runTime.Seconds()), strconv.Itoa(r.kills), strconv.Itoa(r.checkpoints), "", "", "",
+		fmt.Sprintf("%.1f", r.runTime.Seconds()), strconv.Itoa(r.kills), strconv.Itoa(len(r.checkpoints)), "", "", "",
 	}
-	if r.checkpoints > 0 {
-		row[8], row[9] = fmt.Sprintf("%.0f", median(r.pauses)), fmt.Sprintf("%.1f", float64(r.written)/(1<<20))
+	if len(r.checkpoints) > 0 {
+		var pauses []float64
+		written := 0.0
+		for _, c := range r.checkpoints {
+			pauses = append(pauses, c.pause)
+			written += c.written
+		}
+		row[8], row[9] = fmt.Sprintf("%.0f", median(pauses)), fmt.Sprintf("%.1f", written/(1<<20))
 	}
 	if len(r.restarts) > 0 {
 		row[10] = fmt.Sprintf("%.2f", median(r.restarts))
