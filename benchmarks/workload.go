@@ -9,14 +9,22 @@ import (
 	"time"
 )
 
-// The cases.
+// The families of MPI.
 const (
-	caseProcess = "process"
-	caseOpenMPI = "openmpi"
-	caseMPICH   = "mpich"
+	openMPI = "openmpi"
+	mpich   = "mpich"
 )
 
-var caseNames = []string{caseProcess, caseOpenMPI, caseMPICH}
+// The cases. Those of MG have the name of the MPI alone.
+const (
+	caseProcess      = "process"
+	caseOpenMPI      = openMPI
+	caseMPICH        = mpich
+	caseHelloOpenMPI = "hello-" + openMPI
+	caseHelloMPICH   = "hello-" + mpich
+)
+
+var caseNames = []string{caseProcess, caseOpenMPI, caseMPICH, caseHelloOpenMPI, caseHelloMPICH}
 
 // A workload is the program of a case.
 type workload interface {
@@ -54,19 +62,28 @@ type observer interface {
 
 // newWorkload builds the program of a case, under dir.
 func newWorkload(name string, o options, dir string) (workload, error) {
-	if name != caseProcess {
+	switch name {
+	case caseOpenMPI, caseMPICH:
 		return newMG(name, o, dir)
-	}
-	source := filepath.Join(dir, "victim.c")
-	if err := os.WriteFile(source, victimSource, 0o644); err != nil {
-		return nil, err
+	case caseHelloOpenMPI:
+		return newHello(openMPI, dir)
+	case caseHelloMPICH:
+		return newHello(mpich, dir)
 	}
 	v := &victim{path: filepath.Join(dir, "victim"), mib: o.mib}
-	cc := exec.Command("cc", "-O2", "-o", v.path, source)
-	if out, err := cc.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compile the program to be measured: %w: %s", err, out)
+	return v, compile("cc", victimSource, v.path)
+}
+
+// compile makes a program of C source.
+func compile(compiler string, source []byte, path string) error {
+	file := path + ".c"
+	if err := os.WriteFile(file, source, 0o644); err != nil {
+		return err
 	}
-	return v, nil
+	if out, err := exec.Command(compiler, "-O2", "-o", path, file).CombinedOutput(); err != nil {
+		return fmt.Errorf("compile the program to be measured: %w: %s", err, out)
+	}
+	return nil
 }
 
 // until waits for a condition on what a program has shown so far.
