@@ -11,8 +11,11 @@ import (
 	"time"
 )
 
-// gompirun is the path of the launcher.
-type gompirun struct{ path string }
+// gompirun is the launcher, with options for its runs.
+type gompirun struct {
+	path    string
+	options []string
+}
 
 func (g gompirun) missing(*job) string { return notOnPath(g.path) }
 
@@ -26,7 +29,10 @@ func (g gompirun) version(ctx context.Context) string {
 
 func (g gompirun) start(_ context.Context, j *job) (session, error) {
 	dir := filepath.Join(j.dir, "ckpt")
-	argv := []string{g.path, "--ckpt-dir", dir}
+	argv := append([]string{g.path, "--ckpt-dir", dir}, g.options...)
+	if j.every > 0 {
+		argv = append(argv, "--ckpt-interval", j.every.String())
+	}
 	if j.ranks == 0 {
 		argv = append(argv, "--mpi", "none")
 	} else {

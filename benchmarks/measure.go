@@ -13,6 +13,8 @@ import (
 const (
 	// aftermath is how long after a checkpoint a gap still counts as its own.
 	aftermath = 200 * time.Millisecond
+	// every is the time between checkpoints of a run that has them.
+	every = 10 * time.Second
 	// giveUp is how often a step of a tool may fail before it is left out.
 	giveUp = 2
 )
@@ -63,7 +65,11 @@ type meter struct {
 // round is one run to the end, and one with checkpoints and a restart.
 func (m *meter) round(ctx context.Context) {
 	if m.timed < giveUp {
-		if err := m.runTime(ctx); err != nil {
+		err := m.runTime(ctx, keyRun, 0)
+		if err == nil && m.Tool == toolGompirun {
+			err = m.runTime(ctx, keyRunEvery, every)
+		}
+		if err != nil {
 			m.timed++
 			m.failed(err)
 		}
@@ -108,9 +114,11 @@ func (m *meter) begin(ctx context.Context, j *job) (s session, t *tail, end func
 	return s, t, end, err
 }
 
-func (m *meter) runTime(ctx context.Context) error {
+func (m *meter) runTime(ctx context.Context, key string, every time.Duration) error {
+	j := m.w.timed()
+	j.every = every
 	began := time.Now()
-	s, _, end, err := m.begin(ctx, m.w.timed())
+	s, _, end, err := m.begin(ctx, j)
 	if err != nil {
 		return err
 	}
@@ -118,7 +126,7 @@ func (m *meter) runTime(ctx context.Context) error {
 	if err := s.wait(ctx); err != nil {
 		return fmt.Errorf("run without checkpoints: %w", err)
 	}
-	m.add(keyRun, time.Since(began).Seconds())
+	m.add(key, time.Since(began).Seconds())
 	return nil
 }
 

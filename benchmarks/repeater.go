@@ -40,7 +40,7 @@ func newMG(family string, o options, dir string) (*repeater, error) {
 	defer from.Close()
 	m := &repeater{
 		family: family, path: filepath.Join(dir, "mg-"+family), what: "NAS MG class A",
-		watchedRepeat: 12, timedRepeat: 4,
+		watchedRepeat: 12, timedRepeat: 16, // long enough for some checkpoints
 		run: func(n int) (args, env []string) { return []string{"A"}, []string{fmt.Sprintf("NAS_REPEAT=%d", n)} },
 	}
 	to, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
@@ -61,7 +61,7 @@ var helloSource []byte
 func newHello(family, dir string) (*repeater, error) {
 	m := &repeater{
 		family: family, path: filepath.Join(dir, "hello-"+family), what: "MPI hello, idle",
-		watchedRepeat: 150, timedRepeat: 40,
+		watchedRepeat: 200, timedRepeat: 150,
 		run: func(n int) (args, env []string) { return []string{fmt.Sprint(n)}, nil },
 	}
 	return m, compile("mpicc."+family, helloSource, m.path)

@@ -28,7 +28,7 @@ func TestTableHasRatiosAndFailures(t *testing.T) {
 	got := example().markdown()
 	for _, want := range []string{
 		"| | gompirun | DMTCP 5.0 | CRIU |\n|---|--:|--:|--:|\n",
-		"| pause, as the program sees it, ms | 20 (10–30) | 40 ×2.00 | not installed |\n",
+		"| pause, as the program sees it, ms | 20.0 (10.0–30.0) | 40.0 ×2.00 | not installed |\n",
 		"| run without checkpoints, s | 4.00 | – | not installed |\n",
 		"- DMTCP: broke (2 times)\n",
 		"Linux 6.18",

@@ -36,18 +36,20 @@ const (
 	keyBytes2   = "second_written_mib"
 	keyRestart  = "restart_s"
 	keyRun      = "run_s"
+	keyRunEvery = "run_checkpointed_s"
 )
 
 var metrics = []metric{
-	{keyPause, "pause, as the program sees it", "ms", 0, true},
-	{keyReported, "pause, as the tool says", "ms", 0, false},
+	{keyPause, "pause, as the program sees it", "ms", 1, true},
+	{keyReported, "pause, as the tool says", "ms", 1, false},
 	{keyDurable, "durable after", "s", 2, true},
 	{keyBytes, "written", "MiB", 0, true},
-	{keyPause2, "second checkpoint: pause", "ms", 0, true},
+	{keyPause2, "second checkpoint: pause", "ms", 1, true},
 	{keyDurable2, "second: durable after", "s", 2, true},
 	{keyBytes2, "second: written", "MiB", 0, true},
 	{keyRestart, "restart until progress", "s", 2, true},
 	{keyRun, "run without checkpoints", "s", 2, true},
+	{keyRunEvery, "the same with a checkpoint every 10 s", "s", 2, false},
 }
 
 // cell shows a series, and how many times base its median is.

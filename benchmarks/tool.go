@@ -12,11 +12,12 @@ import (
 const (
 	toolNative   = "native"
 	toolGompirun = "gompirun"
+	toolStop     = "gompirun-stop" // --ckpt-mode stop
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
 )
 
-var toolNames = []string{toolGompirun, toolCRIU, toolDMTCP, toolNative}
+var toolNames = []string{toolGompirun, toolStop, toolCRIU, toolDMTCP, toolNative}
 
 // A job is what a tool is to run.
 type job struct {
@@ -24,8 +25,9 @@ type job struct {
 	ranks int      // 0 without MPI
 	mpi   string   // the family, "openmpi" or "mpich"
 	env   []string
-	dir   string // empty, for images
-	out   string // file to whose end standard output goes
+	dir   string        // empty, for images
+	out   string        // file to whose end standard output goes
+	every time.Duration // between checkpoints, for tools that are periodic; 0 is none
 }
 
 // A tool starts jobs.
@@ -59,7 +61,9 @@ type saved struct {
 func newTool(name string, o options) tool {
 	switch name {
 	case toolGompirun:
-		return gompirun{o.gompirun}
+		return gompirun{path: o.gompirun}
+	case toolStop:
+		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "stop"}}
 	case toolCRIU:
 		return criu{}
 	case toolDMTCP:

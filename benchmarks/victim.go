@@ -15,21 +15,33 @@ const settle = 2 * time.Second
 
 // victim is one process with much memory that watches the clock.
 type victim struct {
-	path string
-	mib  int
+	path    string
+	mib     int
+	times   int // its memory, in multiples of that of others; 0 is 1
+	perMil  int // pages of a thousand that are written anew each second
+	how     string
+	threads int
 }
 
-func (v *victim) title() string { return fmt.Sprintf("One process, %d MiB", v.mib) }
+func (v *victim) title() string {
+	s := fmt.Sprintf("One process, %d MiB", v.mib)
+	if v.how == "half" {
+		s += ", a quarter of it random, the rest repeating"
+	}
+	if v.threads > 1 {
+		s += fmt.Sprintf(", %d threads", v.threads)
+	}
+	return s + fmt.Sprintf(", %d %% of the pages written anew each second", v.perMil/10)
+}
 
 func (v *victim) notes() []string {
 	return []string{
-		"memory is filled with random numbers; 1 % of its pages are written anew each second",
 		"the pause is the largest gap that the process saw in its own clock from the beginning of the checkpoint to 0.2 s after its end, less the largest gap of as long a time before it",
 	}
 }
 
 func (v *victim) watched() *job {
-	return &job{argv: []string{v.path, fmt.Sprint(v.mib), "0"}}
+	return &job{argv: []string{v.path, fmt.Sprint(v.mib), "0", fmt.Sprint(v.perMil), v.how, fmt.Sprint(v.threads)}}
 }
 
 // A quarter of the memory is enough for a run of some seconds.

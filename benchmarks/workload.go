@@ -15,7 +15,8 @@ const (
 	mpich   = "mpich"
 )
 
-// The cases. Those of MG have the name of the MPI alone.
+// The cases with names of their own elsewhere. Those of MG have the name of the
+// MPI alone.
 const (
 	caseProcess      = "process"
 	caseOpenMPI      = openMPI
@@ -24,7 +25,22 @@ const (
 	caseHelloMPICH   = "hello-" + mpich
 )
 
-var caseNames = []string{caseProcess, caseOpenMPI, caseMPICH, caseHelloOpenMPI, caseHelloMPICH}
+// caseNames are all cases, usualCases those that are measured unless others are
+// asked for.
+var (
+	caseNames  = []string{caseProcess, "half", "large", "dirty10", "dirty100", "threads", caseOpenMPI, caseMPICH, caseHelloOpenMPI, caseHelloMPICH}
+	usualCases = []string{caseProcess, caseOpenMPI, caseMPICH}
+)
+
+// victims are the cases of one process, by what they have other than the first.
+var victims = map[string]victim{
+	caseProcess: {perMil: 10, how: "random", threads: 1},
+	"half":      {perMil: 10, how: "half", threads: 1},
+	"large":     {perMil: 10, how: "random", threads: 1, times: 4},
+	"dirty10":   {perMil: 100, how: "random", threads: 1},
+	"dirty100":  {perMil: 1000, how: "random", threads: 1},
+	"threads":   {perMil: 10, how: "random", threads: 8},
+}
 
 // A workload is the program of a case.
 type workload interface {
@@ -70,8 +86,12 @@ func newWorkload(name string, o options, dir string) (workload, error) {
 	case caseHelloMPICH:
 		return newHello(mpich, dir)
 	}
-	v := &victim{path: filepath.Join(dir, "victim"), mib: o.mib}
-	return v, compile("cc", victimSource, v.path)
+	v, ok := victims[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no case %q", name)
+	}
+	v.path, v.mib = filepath.Join(dir, "victim-"+name), o.mib*max(1, v.times)
+	return &v, compile("cc", victimSource, v.path)
 }
 
 // compile makes a program of C source.
@@ -80,7 +100,7 @@ func compile(compiler string, source []byte, path string) error {
 	if err := os.WriteFile(file, source, 0o644); err != nil {
 		return err
 	}
-	if out, err := exec.Command(compiler, "-O2", "-o", path, file).CombinedOutput(); err != nil {
+	if out, err := exec.Command(compiler, "-O2", "-pthread", "-o", path, file).CombinedOutput(); err != nil {
 		return fmt.Errorf("compile the program to be measured: %w: %s", err, out)
 	}
 	return nil

@@ -63,6 +63,18 @@ func (c capturer) Holders(s *kobj.Source) []kobj.Holder {
 	return nil
 }
 
+// Find looks through the descriptors of the pod.
+func (c capturer) Find(match func(*unix.Stat_t, kobj.Holder) bool) (kobj.Holder, bool) {
+	for _, d := range c.fds.list {
+		for _, h := range d.holders {
+			if match(&d.source.Stat, h) {
+				return h, true
+			}
+		}
+	}
+	return kobj.Holder{}, false
+}
+
 // PodPID translates a pid.
 func (c capturer) PodPID(pid int) int {
 	for _, t := range c.tasks.List {

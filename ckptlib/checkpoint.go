@@ -97,6 +97,9 @@ func (c *Checkpoint) Ends() ([]conn.End, error) {
 	if c.fds, err = elect(c.tasks.List); err != nil {
 		return nil, err
 	}
+	if err := c.refuseLeases(); err != nil {
+		return nil, err
+	}
 	net, err := conn.NetID()
 	if err != nil {
 		return nil, err
@@ -136,7 +139,7 @@ func isTCP(s *kobj.Source) bool {
 		return false
 	}
 	proto, err := unix.GetsockoptInt(s.FD, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	return err == nil && proto == unix.IPPROTO_TCP
+	return err == nil && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 }
 
 // SetPairs tells which ends belong together. Those of other pods are passed

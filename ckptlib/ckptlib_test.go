@@ -76,7 +76,7 @@ func launch(t *testing.T, argv ...string) *job {
 		t.Fatal(err)
 	}
 	if _, err := j.pod.Spawn(ckptlib.Command{
-		Stream: "main", Path: path, Args: argv, Env: append(os.Environ(), "TMPDIR="+pod.TmpDir), Dir: "/",
+		Stream: "main", Path: path, Args: argv, Env: append(os.Environ(), "TMPDIR="+pod.TmpDir, "VICTIM_DIR="+t.TempDir()), Dir: "/",
 		Stdin: j.pipes[0], Stdout: j.pipes[1], Stderr: j.pipes[2],
 	}); err != nil {
 		t.Fatal(err)

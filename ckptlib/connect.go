@@ -66,8 +66,8 @@ func (r *Restart) Connect(ctx context.Context, peers map[conn.ID]netip.AddrPort,
 func (r *Restart) handAll() error {
 	return r.pod.Tracer.Do(func(tracer.Tracing) error {
 		for _, s := range r.tree.Stubs {
-			if s.Image.Zombie != nil {
-				continue
+			if s.Image.Zombie != nil || s.Image.SharesFiles {
+				continue // its parent's are its own
 			}
 			if err := r.hand(s.Remote, s.PID, s.Image); err != nil {
 				return fmt.Errorf("process %d: %w", s.Image.PID, err)

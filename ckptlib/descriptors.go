@@ -12,6 +12,7 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/kobj"
+	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/proc"
 )
 
@@ -132,6 +133,22 @@ func (d *descriptors) hold(id image.FileID, s *kobj.Source) {
 		Num: s.Num, File: id, CloExec: s.Info.Flags&unix.O_CLOEXEC != 0,
 	})
 	d.byNum[[2]int{s.PodPID, s.Num}] = id
+}
+
+// refuseLeases refuses leases (fcntl(2) F_SETLEASE) on files of the private
+// tmpfs: they are opened to be captured, which would wait until the stopped
+// holder has given the lease up.
+func (c *Checkpoint) refuseLeases() error {
+	var shm unix.Stat_t
+	if err := unix.Stat(c.p.pod.Root()+pod.ShmDir, &shm); err != nil {
+		return fmt.Errorf("stat %s of the pod: %w", pod.ShmDir, err)
+	}
+	for _, d := range c.fds.list {
+		if s := d.source; s.Stat.Dev == shm.Dev && s.Leased() {
+			return &kobj.UnsupportedError{Source: s.String(), Hint: "it has a lease on a file in memory: let the program give it up"}
+		}
+	}
+	return nil
 }
 
 // table is a process's descriptors, by number.

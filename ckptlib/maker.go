@@ -180,6 +180,9 @@ func (r *Restart) complete() error {
 		return err
 	}
 	return r.pod.With(func(_ tracer.Tracing, init *tracer.Remote) error {
+		if err := r.restoreUndos(); err != nil {
+			return err
+		}
 		if err := finishSysV(init, &r.im.SysV, r.attached); err != nil {
 			return err
 		}

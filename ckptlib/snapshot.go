@@ -129,7 +129,7 @@ func (c *Checkpoint) processes() error {
 			return err
 		}
 		defer func() { err = errors.Join(err, init.Leave()) }()
-		return c.sysV(init)
+		return c.sysV(tr, init)
 	})
 }
 

@@ -99,29 +99,6 @@ func (b *backing) copy(f *image.MappedFile) (int, error) {
 	return n, errors.Join(err, w.Close())
 }
 
-// sameFile tells whether this host has a mapped file as it was. A file of the
-// same size and time is taken to be the same: a file system that several hosts
-// share has both in common.
-func sameFile(root string, f *image.MappedFile) error {
-	st, err := os.Stat(root + f.Path)
-	if err != nil {
-		return err
-	}
-	if st.Size() != f.Size {
-		return fmt.Errorf("%s has %d bytes, it had %d", f.Path, st.Size(), f.Size)
-	}
-	if st.ModTime().UnixNano() == f.Mtime {
-		return nil
-	}
-	g := *f
-	g.Mtime = st.ModTime().UnixNano()
-	hash, err := mem.HashFile(root, &g, nil)
-	if err == nil && hash != f.Hash {
-		err = fmt.Errorf("%s has another content than it had", f.Path)
-	}
-	return err
-}
-
 func baseName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // Exe opens a process's program, for /proc/PID/exe.

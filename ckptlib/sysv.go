@@ -31,7 +31,7 @@ const (
 
 // sysV captures the pod's System V objects. The init is asked: it is in the
 // pod's ipc namespace, and nothing but the pod is.
-func (c *Checkpoint) sysV(init *tracer.Remote) error {
+func (c *Checkpoint) sysV(tr tracer.Tracing, init *tracer.Remote) error {
 	table, err := c.sysVTable(init, "shm")
 	if err != nil {
 		return err
@@ -53,22 +53,13 @@ func (c *Checkpoint) sysV(init *tracer.Remote) error {
 		return err
 	}
 	for _, row := range table {
-		if row["qnum"] > 0 {
-			return fmt.Errorf("message queue %d of System V holds %d messages, which cannot be checkpointed yet: "+
-				"checkpoint when they have been received", row["msqid"], row["qnum"])
+		q, err := captureQueue(init, row)
+		if err != nil {
+			return fmt.Errorf("capture System V message queue %d: %w", row["msqid"], err)
 		}
-		q := image.MsgQueue{ID: int(row["msqid"]), Key: int32(row["key"]), Mode: uint32(row["perms"])}
-		if _, err := init.Syscall(unix.SYS_MSGCTL, uint64(q.ID), ipcStat, uint64(init.Scratch())); err != nil {
-			return fmt.Errorf("msgctl IPC_STAT of queue %d: %w", q.ID, err)
-		}
-		var ds [120]byte // struct msqid64_ds: msg_qbytes is at 88
-		if err := init.Get(0, ds[:]); err != nil {
-			return err
-		}
-		q.MaxBytes = binary.LittleEndian.Uint64(ds[88:])
 		c.im.SysV.Msg = append(c.im.SysV.Msg, q)
 	}
-	return nil
+	return c.captureUndos(tr)
 }
 
 // sysVTable reads a table of /proc/sysvipc, which shows the namespace of who

@@ -85,6 +85,9 @@ func restoreSysV(init *tracer.Remote, s *image.SysV) (map[image.SharedID]uint64,
 		if err := make("msg", m.ID, unix.SYS_MSGGET, uint64(uint32(m.Key)), uint64(m.Mode)|ipcCreat|ipcExcl); err != nil {
 			return nil, err
 		}
+		if err := restoreQueue(init, &m); err != nil {
+			return nil, fmt.Errorf("restore System V message queue %d: %w", m.ID, err)
+		}
 	}
 	return attached, nil
 }

@@ -41,6 +41,22 @@ func (b *base) process(pid int) *image.Process {
 	return nil
 }
 
+// file returns what the generation has of a file that has not been touched since,
+// or nil.
+func (b *base) file(f *image.MappedFile) *image.MappedFile {
+	if b == nil {
+		return nil
+	}
+	for i := range b.im.Processes {
+		for _, m := range b.im.Processes[i].Mappings {
+			if o := m.File; o != nil && o.Path == f.Path && o.Size == f.Size && o.Mtime == f.Mtime && o.Ctime == f.Ctime && o.Inode == f.Inode && o.Hash != "" {
+				return o
+			}
+		}
+	}
+	return nil
+}
+
 // since tells which generation the trackers count from, if that is the newest
 // and its pages can be named in the one being made. They are about to count from
 // that one, and until base is set anew, when it is complete, from nothing.

@@ -82,7 +82,6 @@ func TestMappedFilesMayGoOrChange(t *testing.T) {
 func TestProcessThatMayNotBeDumpedIsCheckpointed(t *testing.T) {
 	asUser(t)
 	j := victim(t, "misc", "hidden")
-	defer j.ask("clean")
 	same := j.same("all", "time")
 	for range 2 {
 		j.checkpoint()
@@ -103,7 +102,6 @@ func TestEveryKindOfProgramIsItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := ready(t, compile(t, "misc", flags...), "an argument")
-			defer j.ask("clean")
 			same := j.same("all", "time")
 			before := j.unharmed()
 			same("after the checkpoint")

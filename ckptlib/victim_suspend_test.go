@@ -53,7 +53,15 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
 		"dead-leader":   {"(odd)", "first thread has ended"},
 		"hugetlb":       {"hugetlb", "without them"},
+		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
+		"chroot":        {"(odd)", "another root directory", "/usr"},
+		"sibling":       {"(odd)", "shares its descriptors with process", "not its parent"},
+
+		"own-descriptors": {"(odd)", "descriptors of its own"},
 	} {
+		if kind == "chroot" && os.Geteuid() != 0 {
+			continue // not for users
+		}
 		t.Run(kind, func(t *testing.T) {
 			if kind == "hugetlb" {
 				hugePages(t)

@@ -95,6 +95,12 @@ func (c *Checkpoint) mappedFile(f *image.MappedFile) error {
 		return nil
 	}
 	id := c.object()
+	pages := uint64(f.Size+store.PageSize-1) / store.PageSize
+	if old := c.mem.last.file(f); old != nil && c.mem.carry.Covers(uint64(old.Object), 0, pages) {
+		c.mem.carry.Carry(c.table, uint64(old.Object), uint64(id), 0, pages)
+		f.Hash, f.Object = old.Hash, id
+		return nil
+	}
 	hash, err := mem.HashFile(c.p.pod.Root(), f, func(offset int64, b []byte) error {
 		return c.put(id, uint64(offset)/store.PageSize, b)
 	})

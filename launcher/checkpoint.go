@@ -40,7 +40,9 @@ type attempt struct {
 	ends    []conn.End
 	pairs   []conn.Pair
 	owner   map[conn.ID]int // pods
+	read    bool            // agents were told to read from connections
 	taken   []conn.ID
+	broken  bool // the job cannot go on
 	results map[int]rpc.Result
 	wrote   bool // the number has been used
 
@@ -51,11 +53,15 @@ type attempt struct {
 }
 
 // checkpoint makes a checkpoint. If it fails the job runs on, and the error says
-// why. With stop the job stands still when it returns without an error, and is
-// to be ended.
+// why; a brokenError says that it cannot. With stop the job stands still when it
+// returns without an error, and is to be ended.
 func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 	if j.opened() == nil {
 		if err := j.openStore(ctx); err != nil {
+			return Report{}, err
+		}
+	} else if !j.claimed {
+		if err := j.claimStore(ctx, j.opened()); err != nil {
 			return Report{}, err
 		}
 	}
@@ -70,7 +76,7 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 			}
 		}
 		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, owner: map[conn.ID]int{}, results: map[int]rpc.Result{}}
-		err := RunPlan(ctx, j.agents, timed(a.plan(), a.note), a.abort())
+		err := RunPlan(ctx, j.agents, timed(a.plan(), j.note), a.abort())
 		a.release()
 		if err == nil {
 			j.use(st, number)
@@ -83,7 +89,7 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 			}
 			number = 0
 		}
-		if !passes(err) || ctx.Err() != nil {
+		if isBroken(err) || !passes(err) || ctx.Err() != nil {
 			return Report{}, err
 		}
 		if try == maxTries {
@@ -113,9 +119,9 @@ func passes(err error) bool {
 }
 
 // note tells those who want to know how long the phases took.
-func (c *attempt) note(p Phase, d time.Duration) {
-	if c.j.common.Verbose > 0 {
-		c.j.say("%s: %.1f ms", p, d.Seconds()*1000)
+func (j *Job) note(t Timing) {
+	if j.common.Verbose > 0 {
+		j.say("%s", t)
 	}
 }
 
@@ -134,8 +140,11 @@ func each(method string, params func() any) func(context.Context, *Agent) error 
 func (c *attempt) plan() []Step[*Agent] {
 	plan := []Step[*Agent]{
 		{Phase: Prepare, Each: each(rpc.Prepare, func() any {
-			return rpc.Generation{Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(c.j.record.Checkpoints.CkptCompress),
-				Stop: c.stop || c.j.record.Checkpoints.CkptMode == flags.CkptStop}
+			o := &c.j.record.Checkpoints
+			return rpc.Generation{
+				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(o.CkptCompress),
+				Stop: c.stop || o.CkptMode == flags.CkptStop, Untracked: o.CkptUntracked, Verify: o.CkptVerify,
+			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
 		{Phase: Elect, Each: c.elect, Then: c.match},
@@ -152,16 +161,16 @@ func (c *attempt) plan() []Step[*Agent] {
 		return append(plan, write...)
 	}
 	plan = append(plan,
-		Step[*Agent]{Phase: Refill, Each: each(rpc.Refill, func() any { return c.taken })},
+		Step[*Agent]{Phase: Refill, Then: c.refill},
 		Step[*Agent]{Phase: Resume, Each: each(rpc.Resume, nil), Then: c.resumed})
 	return append(plan, write...)
 }
 
-// abort is what is done when a phase fails: the job runs on.
+// abort is what is done when a phase fails: the job runs on, if it can.
 func (c *attempt) abort() []Step[*Agent] {
 	return []Step[*Agent]{
 		{Phase: Refill, Then: c.refillTaken},
-		{Phase: Abort, Each: each(rpc.Abort, nil)},
+		{Phase: Abort, Each: c.giveUp},
 	}
 }
 
@@ -233,6 +242,7 @@ func (c *attempt) drain(ctx context.Context) error {
 		case time.Now().After(deadline):
 			return fmt.Errorf("%s still have bytes on their way after %v; is the network between the hosts down?", count(pending, "connection"), drainTime)
 		}
+		c.read = c.read || len(read) > 0
 		err = Barrier(ctx, c.j.agents, Drain, func(ctx context.Context, a *Agent) error {
 			if len(read[a.Pod]) == 0 {
 				return nil
@@ -250,34 +260,6 @@ func (c *attempt) snapshot(ctx context.Context, a *Agent) error {
 	c.wrote = true
 	c.mu.Unlock()
 	return a.call(ctx, rpc.Snapshot, struct{}{}, nil)
-}
-
-// gatherTaken lists the ends whose queues were really read: they are to be put
-// back on both sides.
-func (c *attempt) gatherTaken(ctx context.Context) error {
-	c.taken = []conn.ID{}
-	return Barrier(ctx, c.j.agents, Refill, func(ctx context.Context, a *Agent) error {
-		var ids []conn.ID
-		if err := a.call(ctx, rpc.TakenEnds, struct{}{}, &ids); err != nil {
-			return err
-		}
-		c.mu.Lock()
-		c.taken = append(c.taken, ids...)
-		c.mu.Unlock()
-		return nil
-	})
-}
-
-// refillTaken puts back what was taken when the checkpoint is given up; the job
-// may have been resumed already.
-func (c *attempt) refillTaken(ctx context.Context) error {
-	if c.pause > 0 {
-		return nil
-	}
-	if err := c.gatherTaken(ctx); err != nil || len(c.taken) == 0 {
-		return err
-	}
-	return Barrier(ctx, c.j.agents, Refill, each(rpc.Refill, func() any { return c.taken }))
 }
 
 func (c *attempt) resumed(context.Context) error {

@@ -23,6 +23,7 @@ import (
 type control struct {
 	name     string
 	listener *net.UnixListener
+	lock     storeLock
 	file     string // to be removed; "" is none
 	requests chan *controlRequest
 }
@@ -39,7 +40,7 @@ type controlReply struct {
 	Report Report `json:"report"`
 }
 
-// errDirBusy means that a job on this host uses the checkpoint directory.
+// errDirBusy means that another job uses the checkpoint directory.
 var errDirBusy = errors.New("another running job uses this checkpoint directory")
 
 // socketName is the address of the control socket for a directory; the "@"
@@ -56,7 +57,7 @@ func listenControl(dir string) (*control, error) {
 	name := socketName(dir)
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 	if errors.Is(err, unix.EADDRINUSE) {
-		return nil, fmt.Errorf("%w: %s; choose another with --ckpt-dir", errDirBusy, dir)
+		return nil, fmt.Errorf("%w: %s\n  end that job first: gompirun checkpoint --stop %s", errDirBusy, dir, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listen for requests: %w", err)
@@ -103,6 +104,7 @@ func (c *control) close() {
 	if c.file != "" {
 		_ = os.Remove(c.file) // a stale one says that the job has ended, too
 	}
+	c.lock.release() // last: the file may be another job's from here on
 }
 
 // peerUID tells who is on the other end.

@@ -58,6 +58,7 @@ type Job struct {
 
 	dir     string // of checkpoints, absolute
 	control *control
+	claimed bool         // claimStore has succeeded; one goroutine after the other uses it
 	store   *store.Store // nil until it is needed; guarded by mu
 	last    int          // newest generation that this process committed or restarted from, 0 is none; guarded by mu
 }

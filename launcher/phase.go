@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/gompirun/gompirun/ckptlib/conn"
 )
 
 // Phase is a step of a checkpoint or a restart. Each constant says what holds
@@ -66,8 +68,9 @@ func (e *PhaseError) Error() string {
 // Unwrap returns the cause.
 func (e *PhaseError) Unwrap() error { return e.Err }
 
-// abortTime bounds what is done to give up. An agent that takes longer is lost.
-const abortTime = 30 * time.Second
+// abortTime bounds what is done to give up, of which putting bytes back into
+// connections may take the longest. An agent that takes longer is lost.
+const abortTime = conn.Stall + 20*time.Second
 
 // RunPlan takes all members through a plan. After each phase it waits for all of
 // them, also when one has failed: an agent that still drains must not be told to
@@ -89,13 +92,43 @@ func RunPlan[M Member](ctx context.Context, members []M, plan, abort []Step[M]) 
 	return nil
 }
 
-// timed adds to a plan that note is told how long each phase took that
-// succeeded.
-func timed[M Member](plan []Step[M], note func(Phase, time.Duration)) []Step[M] {
+// Timing is how long a phase took, and the member that took longest in it.
+type Timing struct {
+	Phase   Phase
+	Took    time.Duration
+	Slowest string // its Where; "" if the members had no part in it
+	Longest time.Duration
+}
+
+// String is a line for users.
+func (t Timing) String() string {
+	s := fmt.Sprintf("%s: %.1f ms", t.Phase, t.Took.Seconds()*1000)
+	if t.Slowest != "" {
+		s += fmt.Sprintf(", longest on %s: %.1f ms", t.Slowest, t.Longest.Seconds()*1000)
+	}
+	return s
+}
+
+// timed adds to a plan that note is told about each phase that succeeded.
+func timed[M Member](plan []Step[M], note func(Timing)) []Step[M] {
 	out := make([]Step[M], len(plan))
 	last := time.Now()
 	for i, s := range plan {
+		var mu sync.Mutex
+		t := Timing{Phase: s.Phase}
 		out[i] = s
+		if s.Each != nil {
+			out[i].Each = func(ctx context.Context, m M) error {
+				start := time.Now()
+				err := s.Each(ctx, m)
+				mu.Lock()
+				defer mu.Unlock()
+				if d := time.Since(start); d > t.Longest {
+					t.Slowest, t.Longest = m.Where(), d
+				}
+				return err
+			}
+		}
 		out[i].Then = func(ctx context.Context) error {
 			if s.Then != nil {
 				if err := s.Then(ctx); err != nil {
@@ -103,8 +136,8 @@ func timed[M Member](plan []Step[M], note func(Phase, time.Duration)) []Step[M] 
 				}
 			}
 			now := time.Now()
-			note(s.Phase, now.Sub(last))
-			last = now
+			t.Took, last = now.Sub(last), now
+			note(t)
 			return nil
 		}
 	}

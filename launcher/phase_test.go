@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -125,5 +126,34 @@ func TestCoordinatorsPartFailsThePhase(t *testing.T) {
 	}
 	if want := []string{"suspend a", "elect a", "abort a"}; !cmp.Equal(journal, want) {
 		t.Errorf("the agent did %q, want %q", journal, want)
+	}
+}
+
+func TestSlowestMemberOfAPhaseIsNamed(t *testing.T) {
+	var mu sync.Mutex
+	var journal []string
+	agents := []*fakeAgent{{"a", "", &mu, &journal}, {"b", "", &mu, &journal}}
+	first := make(chan struct{})
+	plan := []Step[*fakeAgent]{
+		{Phase: Suspend, Each: func(_ context.Context, f *fakeAgent) error {
+			if f.Where() == "b" {
+				<-first
+				time.Sleep(time.Millisecond)
+			} else {
+				time.AfterFunc(time.Millisecond, func() { close(first) })
+			}
+			return nil
+		}},
+		{Phase: Commit, Then: func(context.Context) error { return nil }},
+	}
+	var got []Timing
+	if err := RunPlan(context.Background(), agents, timed(plan, func(t Timing) { got = append(got, t) }), nil); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].Phase != Suspend || got[0].Slowest != "b" || got[0].Longest > got[0].Took || got[1].Slowest != "" {
+		t.Errorf("the timings are %+v, want b as the slowest of suspend and nobody of commit", got)
+	}
+	if s := got[0].String(); !strings.Contains(s, "longest on b: ") {
+		t.Errorf("String() = %q, want the slowest member named", s)
 	}
 }

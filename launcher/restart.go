@@ -71,6 +71,8 @@ func (j *Job) choose(ctx context.Context, r *flags.Restart) (*store.Generation, 
 		"ckpt-keep":     func() { have.CkptKeep = c.CkptKeep },
 		"ckpt-mode":     func() { have.CkptMode = c.CkptMode },
 		"ckpt-compress": func() { have.CkptCompress = c.CkptCompress },
+		"ckpt-track":    func() { have.CkptUntracked = c.CkptUntracked },
+		"verify-pages":  func() { have.CkptVerify = c.CkptVerify },
 		"ckpt-on":       func() { have.CkptOn = c.CkptOn },
 	} {
 		if r.Given[option] {
@@ -166,6 +168,9 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 		if j.control, err = listenControl(j.dir); err != nil {
 			return err
 		}
+		if err := j.lockStore(); err != nil {
+			return err
+		}
 	}
 	return j.startAgents(ctx, hostOf)
 }
@@ -205,7 +210,6 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		j.tellPlan(g)
 		return nil
 	}
-	verify.Then = func(ctx context.Context) error { return j.shareStore(ctx, j.opened()) }
 	plan := []Step[*Agent]{
 		verify,
 		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }},
@@ -213,12 +217,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		{Phase: Refill, Each: each(rpc.RefillConns, nil)},
 		{Phase: Resume, Each: each(rpc.ResumeRestart, nil)},
 	}
-	plan = timed(plan, func(p Phase, d time.Duration) {
-		if j.common.Verbose > 0 {
-			j.say("%s: %.1f ms", p, d.Seconds()*1000)
-		}
-	})
-	if err := RunPlan(ctx, j.agents, plan, []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
+	if err := RunPlan(ctx, j.agents, timed(plan, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
 		hint := ""
 		if wire.KindOf(err) == wire.KindDamaged {
 			hint = intactBefore(ctx, j.opened(), g.Manifest.Generation, r.Dir)
@@ -232,7 +231,11 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	for i, a := range j.agents {
 		j.record.Pods[i].Host = a.Host
 	}
-	return j.record.write(j.opened())
+	// A job runs as well from a store that is full or may only be read.
+	if err := j.claimStore(ctx, j.opened()); err != nil {
+		j.say("the job runs, but no checkpoint of it can be made until this is mended: %v", err)
+	}
+	return nil
 }
 
 func (v *revival) rebuild(ctx context.Context, a *Agent, r rpc.Restart) error {

@@ -27,7 +27,7 @@ func (j *Job) setUpCheckpoints(ctx context.Context, c flags.Checkpointing, commo
 		j.say("checkpoints go to %s by default, which another running job uses; give this one a --ckpt-dir to make it checkpointable", j.dir)
 		return nil
 	case err != nil:
-		return err
+		return otherDir(err)
 	}
 	j.control = control
 	if !wanted(c, common) {
@@ -47,44 +47,63 @@ func (j *Job) openStore(ctx context.Context) (err error) {
 		return fmt.Errorf("another running job uses %s: start this one with a --ckpt-dir of its own", j.dir)
 	}
 	_, serr := os.Lstat(j.dir)
-	st, err := reuse(j.dir)
+	st, err := store.Open(j.dir)
 	if errors.Is(err, store.ErrNoStore) {
 		st, err = store.Create(j.dir)
 	}
 	if err != nil {
 		return err
 	}
+	if err := j.lockStore(); err != nil {
+		return otherDir(err)
+	}
 	defer func() {
 		if err != nil && errors.Is(serr, os.ErrNotExist) {
 			_ = os.RemoveAll(j.dir) // we made it, and no checkpoint is in it; the first error tells more
 		}
 	}()
-	if err = j.record.write(st); err != nil {
+	if err = unused(st, j.dir); err != nil {
 		return err
 	}
-	if err = j.shareStore(ctx, st); err != nil {
-		return err
+	if err = j.claimStore(ctx, st); err != nil {
+		return otherDir(err)
 	}
 	j.use(st, 0)
 	return nil
 }
 
-// reuse opens a store that another job has left without any checkpoint in it.
-func reuse(dir string) (*store.Store, error) {
-	st, err := store.Open(dir)
-	if err != nil {
-		return nil, err
+// claimStore makes the store this job's: its files say so, and every host has
+// seen them there.
+func (j *Job) claimStore(ctx context.Context, st *store.Store) error {
+	err := j.lockStore()
+	if err == nil {
+		err = j.shareStore(ctx, st)
 	}
+	if err == nil {
+		err = j.record.write(st)
+	}
+	j.claimed = err == nil
+	return err
+}
+
+// otherDir adds what the user of a new job can do about its directory.
+func otherDir(err error) error {
+	return fmt.Errorf("%w\n  choose another directory for this job with --ckpt-dir", err)
+}
+
+// unused refuses a store in which another job has left checkpoints. One without
+// any may be used again.
+func unused(st *store.Store, dir string) error {
 	list, err := st.Generations()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, g := range list {
 		if g.Complete || g.Err != nil {
-			return nil, fmt.Errorf("%s holds checkpoints of an earlier job\n  resume that one with `gompirun restart %s`, remove the directory, or choose another with --ckpt-dir", dir, dir)
+			return fmt.Errorf("%s holds checkpoints of an earlier job\n  resume that one with `gompirun restart %s`, remove the directory, or choose another with --ckpt-dir", dir, dir)
 		}
 	}
-	return st, nil
+	return nil
 }
 
 // shareStore leaves word in the directory of where the job runs, by which every
@@ -127,7 +146,7 @@ type controlFile struct {
 func writeControlFile(dir string, b []byte) error {
 	f, err := os.CreateTemp(dir, controlName+".tmp-*")
 	if err != nil {
-		return fmt.Errorf("write to the checkpoint directory: %w\n  make it writable, or choose another with --ckpt-dir", err)
+		return fmt.Errorf("write to the checkpoint directory: %w", err)
 	}
 	_, err = f.Write(b)
 	if err = errors.Join(err, f.Close()); err == nil {

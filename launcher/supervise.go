@@ -124,6 +124,9 @@ func (s *supervisor) loop(ctx context.Context) (int, error) {
 			s.busy = false
 			s.tell(d)
 			s.then(d)
+			if isBroken(d.err) {
+				return 0, s.lostError(d.err)
+			}
 			if d.stop && d.err == nil {
 				s.status = StatusCheckpointed
 				return s.status, nil
@@ -140,12 +143,21 @@ func (s *supervisor) loop(ctx context.Context) (int, error) {
 	}
 }
 
-// lostError says what the loss of an agent means for the job.
+// lostError says what the loss of an agent, or of what was on its way, means for
+// the job.
 func (s *supervisor) lostError(err error) error {
 	if n := s.j.newest(); n > 0 {
 		return fmt.Errorf("%w\n  the job was ended; resume it from checkpoint %d: gompirun restart %s", err, n, s.j.dir)
 	}
 	return fmt.Errorf("%w\n  the job was ended; it has no checkpoint", err)
+}
+
+// failure says what a checkpoint that failed means for the job.
+func (s *supervisor) failure(err error) error {
+	if isBroken(err) {
+		return s.lostError(err)
+	}
+	return fmt.Errorf("%w\n  the job goes on running, no checkpoint was made", err)
 }
 
 // start begins a checkpoint, unless one is under way; then is called when it is
@@ -168,8 +180,9 @@ func (s *supervisor) start(stop bool, then func(ckptDone)) bool {
 // tell reports a checkpoint to the user.
 func (s *supervisor) tell(d ckptDone) {
 	if d.err != nil {
-		if !errors.Is(d.err, context.Canceled) {
-			s.j.say("%v\n  the job goes on running, no checkpoint was made", d.err)
+		// The end of a job that is broken is told with its reason, by whoever ends it.
+		if !errors.Is(d.err, context.Canceled) && !isBroken(d.err) {
+			s.j.say("%v", s.failure(d.err))
 		}
 		return
 	}
@@ -201,7 +214,7 @@ func (s *supervisor) request(r *controlRequest) {
 	ok := s.start(r.Stop, func(d ckptDone) {
 		reply := controlReply{Report: d.report}
 		if d.err != nil {
-			reply.Error = fmt.Sprintf("%v\n  the job goes on running, no checkpoint was made", d.err)
+			reply.Error = s.failure(d.err).Error()
 		}
 		r.reply(reply)
 	})
@@ -270,20 +283,24 @@ func (s *supervisor) checkpointOn(n syscall.Signal) (ended bool) {
 		return true
 	}
 	s.status = 128 + int(n)
-	after := func(d ckptDone) {
-		if d.err != nil {
-			s.endSoon(128+int(n), n, "")
-		}
+	try := func() bool {
+		return s.start(true, func(d ckptDone) {
+			if d.err != nil {
+				s.endSoon(128+int(n), n, "")
+			}
+		})
 	}
-	if !s.start(true, after) {
-		// One that is under way serves; the job ends after it.
+	if !try() {
+		// One that is under way serves, if it is made; the job ends after it.
 		then := s.then
 		s.then = func(d ckptDone) {
 			then(d)
-			if d.err == nil {
-				s.status = StatusCheckpointed
+			switch {
+			case d.err == nil:
+				s.endSoon(StatusCheckpointed, n, "")
+			case !isBroken(d.err):
+				try()
 			}
-			s.endSoon(s.status, n, "")
 		}
 	}
 	s.kill = time.After(ckptGrace)

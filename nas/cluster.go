@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/gompirun/gompirun/internal/reaper"
 )
 
 // homeOnHosts is the directory that all test hosts share, as they know it.
@@ -86,9 +88,15 @@ func (c *cluster) copy(from, name string) error {
 	return errors.Join(err, out.Close())
 }
 
+// installed is the path of a program on the hosts. No other cluster has one of
+// this name.
+func (c *cluster) installed(p program) string {
+	return path.Join(homeOnHosts, c.instance, p.family, filepath.Base(p.path))
+}
+
 func (c *cluster) install(p program) (string, error) {
-	name := path.Join("nas", p.family, filepath.Base(p.path))
-	return path.Join(homeOnHosts, name), c.copy(p.path, name)
+	to := c.installed(p)
+	return to, c.copy(p.path, strings.TrimPrefix(to, homeOnHosts))
 }
 
 // inTurn are the hosts of the job.
@@ -133,15 +141,16 @@ func (c *cluster) kill() error {
 	return nil
 }
 
-func (c *cluster) finalizing(p program) bool {
-	for _, h := range c.inTurn() {
-		stacks, _ := c.cluster("exec", "--root", h, "sh", "-c",
-			"for pid in $(pgrep -x "+filepath.Base(p.path)+"); do gdb -p $pid -batch -ex bt 2>/dev/null; done; true")
-		if strings.Contains(stacks, "MPI_Finalize") {
-			return len(c.inTurn()) > 1
+func (c *cluster) mpichHangs(p program) bool {
+	var ranks []string
+	for _, pid := range reaper.Processes() {
+		exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if err == nil && exe == c.installed(p) {
+			ranks = append(ranks, strconv.Itoa(pid))
 		}
 	}
-	return false
+	// It tells by its status, and where the ranks are is told nowhere here.
+	return exec.Command(filepath.Join(filepath.Dir(c.script), "mpich-hang"), ranks...).Run() == nil
 }
 
 func (c *cluster) forget() error { return os.RemoveAll(filepath.Join(c.home, "ck")) }

@@ -232,7 +232,7 @@ func (r *runner) end(ctx context.Context) error {
 			return err
 		case passed:
 			// A defect of MPICH, with or without gompirun: docs/limits.md.
-			if r.family == mpich && r.s.finalizing(r.program) {
+			if r.family == mpich && r.s.mpichHangs(r.program) {
 				r.remark("MPICH hung in MPI_Finalize")
 				return r.abandon(nil)
 			}

@@ -15,8 +15,11 @@ NAS_SOURCES_cg := cg.c cg_grid.c cg_matrix.c common.c
 NAS_SOURCES_mg := mg.c mg_charges.c mg_grid.c mg_stencil.c common.c
 NAS_SOURCES_ft := ft.c ft_fft.c ft_grid.c common.c
 NAS_SOURCES_lu := lu.c lu_field.c lu_grid.c lu_relax.c lu_residual.c common.c
+NAS_SOURCES_adi := adi.c adi_exact.c adi_flow.c adi_grid.c adi_lines.c common.c
+NAS_SOURCES_bt := bt.c bt_blocks.c $(NAS_SOURCES_adi)
+NAS_SOURCES_sp := sp.c sp_lines.c $(NAS_SOURCES_adi)
 
-NAS_PROGRAMS := ep is cg mg ft lu
+NAS_PROGRAMS := ep is cg mg ft lu bt sp
 NAS_MPIS := $(strip $(foreach mpi,mpich openmpi,$(if $(shell command -v $(NAS_MPICC_$(mpi))),$(mpi))))
 NAS_ALL  := $(foreach mpi,$(NAS_MPIS),$(addprefix $(NAS_BIN)/$(mpi)/,$(NAS_PROGRAMS)))
 

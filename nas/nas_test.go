@@ -25,7 +25,21 @@ var launchers = map[string]func(n int, program ...string) []string{
 	},
 }
 
-var programs = []string{"ep", "is", "cg", "mg", "ft", "lu"}
+// programs are all that nas.mk builds, each with numbers of ranks that it can
+// have in class S: 1 and two more.
+var programs = []struct {
+	name  string
+	ranks [3]int
+}{
+	{"ep", [3]int{1, 2, 4}},
+	{"is", [3]int{1, 2, 4}},
+	{"cg", [3]int{1, 2, 4}},
+	{"mg", [3]int{1, 2, 4}},
+	{"ft", [3]int{1, 2, 4}},
+	{"lu", [3]int{1, 2, 4}},
+	{"bt", [3]int{1, 4, 9}},
+	{"sp", [3]int{1, 4, 9}},
+}
 
 var (
 	successful   = regexp.MustCompile(`(?m)^ Verification\s*=\s+SUCCESSFUL$`)
@@ -60,9 +74,8 @@ func build(t *testing.T, breakReferences bool) string {
 	return bin
 }
 
-// eachMPI runs test as a subtest for each MPI that can compile and launch
-// here, and skips the rest by name. argv is the command for n ranks of a
-// program.
+// eachMPI runs test as a subtest for each MPI. argv is the command for n ranks of
+// a program.
 func eachMPI(t *testing.T, breakReferences bool, test func(t *testing.T, argv func(n int, program string, args ...string) []string)) {
 	if testing.Short() {
 		t.Skip("runs MPI jobs")
@@ -71,7 +84,7 @@ func eachMPI(t *testing.T, breakReferences bool, test func(t *testing.T, argv fu
 		t.Run(mpi, func(t *testing.T) {
 			for _, tool := range []string{"mpicc." + mpi, launch(1)[0]} {
 				if _, err := exec.LookPath(tool); err != nil {
-					t.Skip(err)
+					t.Fatalf("%v: ci/setup installs it", err)
 				}
 			}
 			bin := build(t, breakReferences)
@@ -105,14 +118,14 @@ func run(t *testing.T, env []string, argv ...string) (output string, status int)
 func TestClassSIsVerifiedOnAnyNumberOfRanks(t *testing.T) {
 	eachMPI(t, false, func(t *testing.T, argv func(int, string, ...string) []string) {
 		for _, program := range programs {
-			for _, n := range []int{1, 2, 4} {
-				out, status := run(t, nil, argv(n, program, "S")...)
+			for _, n := range program.ranks {
+				out, status := run(t, nil, argv(n, program.name, "S")...)
 				if status != 0 || !successful.MatchString(out) {
-					t.Errorf("%s.S on %d ranks: status = %d, want 0 and a successful verification:\n%s", program, n, status, out)
+					t.Errorf("%s.S on %d ranks: status = %d, want 0 and a successful verification:\n%s", program.name, n, status, out)
 				}
 				want := fmt.Sprintf(" Total processes = %24d\n", n)
 				if !strings.Contains(out, want) {
-					t.Errorf("%s.S on %d ranks: no line %q in:\n%s", program, n, want, out)
+					t.Errorf("%s.S on %d ranks: no line %q in:\n%s", program.name, n, want, out)
 				}
 			}
 		}
@@ -148,9 +161,9 @@ func TestEPCountsTheSamePairsOnAnyNumberOfRanks(t *testing.T) {
 func TestWrongReferenceValueFailsVerification(t *testing.T) {
 	eachMPI(t, true, func(t *testing.T, argv func(int, string, ...string) []string) {
 		for _, program := range programs {
-			out, status := run(t, nil, argv(2, program, "S")...)
+			out, status := run(t, nil, argv(program.ranks[1], program.name, "S")...)
 			if status != 1 || !unsuccessful.MatchString(out) || successful.MatchString(out) {
-				t.Errorf("%s.S with wrong references: status = %d, want 1 and an unsuccessful verification:\n%s", program, status, out)
+				t.Errorf("%s.S with wrong references: status = %d, want 1 and an unsuccessful verification:\n%s", program.name, status, out)
 			}
 		}
 	})
@@ -169,6 +182,9 @@ func TestBadJobsAreRefusedInASentence(t *testing.T) {
 		{3, "mg", []string{"S"}, "", "MG: class S needs a power of two of ranks up to 4096, not 3"},
 		{3, "ft", []string{"S"}, "", "FT: class S needs a power of two of ranks up to 4096, not 3"},
 		{3, "lu", []string{"S"}, "", "LU: class S needs n1*n2 ranks with n1/2 <= n2 <= n1 <= 4, not 3"},
+		{2, "bt", []string{"S"}, "", "BT: class S needs a square number of ranks up to 16, not 2"},
+		{3, "sp", []string{"W"}, "", "SP: class W needs a square number of ranks up to 144, not 3"},
+		{25, "sp", []string{"S"}, "", "SP: class S needs a square number of ranks up to 16, not 25"},
 		{2, "is", []string{"D"}, "", "IS: class D needs a power of two of ranks from 4 to 1024, not 2"},
 		{2, "ep", []string{"X"}, "", "EP: give the class as the one argument: S, W, A, B, C or D"},
 		{1, "ep", nil, "", "EP: give the class as the one argument: S, W, A, B, C or D"},
@@ -187,17 +203,17 @@ func TestBadJobsAreRefusedInASentence(t *testing.T) {
 func TestEachRepetitionStartsFromTheSameState(t *testing.T) {
 	eachMPI(t, false, func(t *testing.T, argv func(int, string, ...string) []string) {
 		for _, program := range programs {
-			out, status := run(t, []string{"NAS_REPEAT=3"}, argv(2, program, "S")...)
+			out, status := run(t, []string{"NAS_REPEAT=3"}, argv(program.ranks[1], program.name, "S")...)
 			if status != 0 || !successful.MatchString(out) {
-				t.Errorf("%s.S three times: status = %d, want 0 and a successful verification:\n%s", program, status, out)
+				t.Errorf("%s.S three times: status = %d, want 0 and a successful verification:\n%s", program.name, status, out)
 			}
 			for _, want := range []string{" Repetition 1 of 3: ", " Repetition 2 of 3: ", " Repetition 3 of 3: "} {
 				if strings.Count(out, want) != 1 {
-					t.Errorf("%s.S three times: %d lines of %q, want 1", program, strings.Count(out, want), want)
+					t.Errorf("%s.S three times: %d lines of %q, want 1", program.name, strings.Count(out, want), want)
 				}
 			}
 			if got := strings.Count(out, " Iteration 1\n"); got != 3 {
-				t.Errorf("%s.S three times: %d first iterations, want 3", program, got)
+				t.Errorf("%s.S three times: %d first iterations, want 3", program.name, got)
 			}
 		}
 	})

@@ -26,9 +26,9 @@ type site interface {
 	// kill ends everything of the job at once, and chooses other hosts where
 	// there are any.
 	kill() error
-	// finalizing tells whether a rank of the program is in MPI_Finalize, on one of
-	// several hosts.
-	finalizing(p program) bool
+	// mpichHangs tells whether a program that does not end hangs in MPI_Finalize as
+	// MPICH does over several hosts without gompirun.
+	mpichHangs(p program) bool
 	// forget removes the checkpoints.
 	forget() error
 	close() error
@@ -81,7 +81,7 @@ func (*local) kill() error {
 	return nil
 }
 
-func (*local) finalizing(program) bool { return false }
+func (*local) mpichHangs(program) bool { return false }
 
 func (l *local) forget() error { return os.RemoveAll(l.checkpoints()) }
 

@@ -32,7 +32,7 @@ func TestWithoutOpenSSHTheDefaultsHold(t *testing.T) {
 
 func TestConfigIsWhatSSHSays(t *testing.T) {
 	if _, err := exec.LookPath("ssh"); err != nil {
-		t.Skip("needs the OpenSSH client:", err)
+		t.Fatalf("%v: ci/setup installs it", err)
 	}
 	w := newWorld(t)
 	w.config.WriteString(`Match host n* exec "true"

@@ -13,7 +13,13 @@ import (
 // refused runs gompirun on h1 and expects a status and words in what it says.
 func (s *site) refused(t *testing.T, status int, words []string, args ...string) {
 	t.Helper()
-	out, n := s.gompirun(1, args...)
+	s.refusedOn(t, 1, status, words, args...)
+}
+
+// refusedOn is refused on another host.
+func (s *site) refusedOn(t *testing.T, host, status int, words []string, args ...string) {
+	t.Helper()
+	out, n := s.gompirun(host, args...)
 	if n != status {
 		t.Errorf("gompirun %s = %d, want %d", strings.Join(args, " "), n, status)
 	}

@@ -27,6 +27,21 @@ func (s *site) connections(host int) []string {
 	return list
 }
 
+// onlyBetween checks that a host has connections, and with another one only.
+func (s *site) onlyBetween(host, other int) {
+	s.t.Helper()
+	list := s.connections(host)
+	if len(list) == 0 {
+		s.t.Errorf("h%d has no connection with h%d", host, other)
+	}
+	for _, c := range list {
+		local, peer, _ := strings.Cut(c, " ")
+		if addrOf(local) != s.Addr(host) || addrOf(peer) != s.Addr(other) {
+			s.t.Errorf("h%d has the connection %s, want only those with h%d", host, c, other)
+		}
+	}
+}
+
 // addrOf is the address in what ss prints for an end, [::ffff:10.88.0.1]:22 or
 // 10.88.0.1:22.
 func addrOf(end string) string {
@@ -92,6 +107,10 @@ func TestFirstMessageAfterARestartFindsItsPeer(t *testing.T) {
 				s.expectRanks("pairs", to.want)
 				s.meetAll(r)
 				r.wait(`^round `)
+				if to.hosts == "h3,h4" {
+					// The ranks were told addresses of h1 and h2, which are up and would refuse.
+					s.onlyBetween(3, 4)
+				}
 				if to.ends {
 					s.touch("stop")
 					s.finish(r, family)

@@ -29,10 +29,6 @@ const (
 // If the job goes on, every connection of which an end was read (Drained) is put
 // back by Streams, Exchange and Refill, on the agents of both ends.
 type Drainer struct {
-	// Final is set when the job ends with this checkpoint: then nothing needs to
-	// be put back, and connections that are being closed can be drained too.
-	Final bool
-
 	ends map[ID]*drain
 	now  func() time.Time
 }
@@ -90,9 +86,7 @@ func (d *Drainer) Poll() (stuck []ID, pending int, err error) {
 		}
 		switch info.State {
 		case tcpFinWait1, tcpClosing, tcpLastAck:
-			if !d.Final {
-				return nil, 0, &HalfClosedError{ID: id, Unsent: n}
-			}
+			return nil, 0, &HalfClosedError{ID: id, Unsent: n}
 		}
 		stuck = append(stuck, id)
 	}
@@ -127,8 +121,10 @@ func (d *Drainer) Read(ids []ID) error {
 		if err != nil {
 			return fmt.Errorf("drain connection %s: read TCP_INFO: %w", id, err)
 		}
-		// An end that has sent its FIN cannot send its queue to the peer's agent.
-		if !d.Final && (info.State == tcpFinWait1 || info.State == tcpFinWait2 || info.State == tcpClosing) {
+		// An end that has sent its FIN cannot send its queue to the peer's agent. That
+		// holds for the last checkpoint of a job as well: if it fails the job goes on.
+		switch info.State {
+		case tcpFinWait1, tcpFinWait2, tcpClosing:
 			n, _ := unix.IoctlGetInt(e.fd, unix.SIOCINQ) // for the message only
 			return &HalfClosedError{ID: id, Unsent: n}
 		}
@@ -186,7 +182,8 @@ func (d *Drainer) Drained() []ID {
 
 // Streams empties the receive queues of ends that are to be put back, and
 // returns them for Exchange. The caller names both ends of every connection that
-// has a drained end, as far as they are in this pod.
+// has a drained end, as far as they are in this pod. There is no way back: if it
+// fails, or Exchange or Refill after it, the connections are lost.
 func (d *Drainer) Streams(ids []ID) ([]*Stream, error) {
 	var streams []*Stream
 	for _, id := range ids {

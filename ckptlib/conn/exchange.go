@@ -32,6 +32,9 @@ const (
 	refillStall   = 10 * time.Second
 )
 
+// Stall is how long Exchange and then Refill may wait in all while nothing moves.
+const Stall = exchangeStall + refillStall
+
 // The head of what an end sends: a magic, and the length in bytes of its queue,
 // big endian. The queue follows, and then, once the other end's head is there,
 // padding.

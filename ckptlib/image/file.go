@@ -1,5 +1,7 @@
 package image
 
+import "net/netip"
+
 // FD is a descriptor: a number in a process's table.
 type FD struct {
 	Num     int    `json:"num"`
@@ -56,9 +58,9 @@ type Regular struct {
 
 // Lock is an advisory lock on a file.
 type Lock struct {
-	Kind  string `json:"kind"` // "flock", "posix" or "ofd"
+	Kind  string `json:"kind"` // "flock", "posix", "ofd" or "lease"
 	Write bool   `json:"write,omitempty"`
-	PID   int    `json:"pid,omitempty"` // of the process, for "posix"
+	PID   int    `json:"pid,omitempty"` // of the process, for "posix" and "lease"
 	Start int64  `json:"start,omitempty"`
 	Len   int64  `json:"len,omitempty"` // 0: to the end, however far that moves
 }
@@ -133,8 +135,9 @@ type SignalFD struct {
 	Mask uint64 `json:"mask"`
 }
 
-// Inotify is an inotify instance. Events that were pending are not restored.
+// Inotify is an inotify instance. Events that were pending are Lost.
 type Inotify struct {
+	Lost    bool           `json:"lost,omitempty"`
 	Watches []InotifyWatch `json:"watches,omitempty"`
 }
 
@@ -226,6 +229,8 @@ type Inet struct {
 	Remote   string  `json:"remote,omitempty"`
 	Backlog  int     `json:"backlog,omitempty"`
 	Options  Options `json:"options,omitempty"`
+	// Groups are the multicast groups that it has joined.
+	Groups []Membership `json:"groups,omitempty"`
 
 	// Conn names a connection inside the job, the same for its two ends in
 	// whichever pods; "" is a connection that leads outside of the job.
@@ -239,4 +244,13 @@ type Inet struct {
 	ShutRead   bool `json:"shut_read,omitempty"`
 	ShutWrite  bool `json:"shut_write,omitempty"`
 	PeerClosed bool `json:"peer_closed,omitempty"`
+}
+
+// Membership is a multicast group that a socket has joined on an interface, for
+// what comes from some sources, or from all but some.
+type Membership struct {
+	Interface string       `json:"interface"`
+	Group     netip.Addr   `json:"group"`
+	Exclude   bool         `json:"exclude,omitempty"`
+	Sources   []netip.Addr `json:"sources,omitempty"`
 }

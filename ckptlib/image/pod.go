@@ -119,6 +119,15 @@ type SemSet struct {
 	Key    int32    `json:"key"`
 	Mode   uint32   `json:"mode"`
 	Values []uint16 `json:"values"`
+	// Undo is what the ends of processes will do to the values (SEM_UNDO).
+	Undo []SemUndo `json:"undo,omitempty"`
+}
+
+// SemUndo is what is added to a semaphore when a process ends.
+type SemUndo struct {
+	PID    int `json:"pid"`
+	Num    int `json:"num"`
+	Adjust int `json:"adjust"`
 }
 
 // MsgQueue is a System V message queue.

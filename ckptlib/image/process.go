@@ -30,6 +30,9 @@ type Process struct {
 	Object   ObjectID  `json:"object,omitempty"`   // pages of the private mappings
 
 	FDs []FD `json:"fds,omitempty"` // by ascending number
+	// What it shares with its parent: descriptors (CLONE_FILES), FS (CLONE_FS).
+	SharesFiles bool `json:"shares_files,omitempty"`
+	SharesFS    bool `json:"shares_fs,omitempty"`
 }
 
 // Zombie is how a process ended.
@@ -59,6 +62,7 @@ type Thread struct {
 	Affinity   []uint64 `json:"affinity,omitempty"`
 	TimerSlack uint64   `json:"timer_slack,omitempty"`
 	PDeathSig  int      `json:"pdeathsig,omitempty"`
+	FS         *FS      `json:"fs,omitempty"` // of its own
 
 	// Restart is how to go on with the system call in which the thread was.
 	Restart Restart `json:"restart"`
@@ -218,6 +222,10 @@ type MappedFile struct {
 	Deleted bool   `json:"deleted,omitempty"`
 	Size    int64  `json:"size"`
 	Mtime   int64  `json:"mtime"` // nanoseconds
+	// Ctime and Inode are of the host where it was mapped: by them a later
+	// checkpoint knows that it need not be read again.
+	Ctime int64  `json:"ctime,omitempty"`
+	Inode uint64 `json:"inode,omitempty"`
 	// Hash is the xxh3-128 of the content, in hex; "" for a file that is mapped
 	// shared and writable, whose content may change. Object is a copy of it.
 	Hash   string   `json:"hash,omitempty"`

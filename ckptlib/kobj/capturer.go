@@ -47,6 +47,9 @@ type Capturer interface {
 	// Holders lists the processes (pids in the pod, and their pids as this
 	// process sees them) that hold the source's description, with the number.
 	Holders(*Source) []Holder
+	// Find returns a descriptor of the pod for which match is true: match gets what
+	// fstat(2) tells of it.
+	Find(match func(*unix.Stat_t, Holder) bool) (Holder, bool)
 	// PodPID translates a pid as this process sees it to the pod's, 0 if it is
 	// not in the pod.
 	PodPID(pid int) int

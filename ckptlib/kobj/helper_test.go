@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -179,6 +180,19 @@ func (p *testPod) Holders(s *Source) []Holder {
 		}
 	}
 	return all
+}
+
+// Find looks through all processes: the test's own are among them.
+func (p *testPod) Find(match func(*unix.Stat_t, Holder) bool) (Holder, bool) {
+	names, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, name := range names {
+		var h Holder
+		var st unix.Stat_t
+		if _, err := fmt.Sscanf(name, "/proc/%d/fd/%d", &h.PID, &h.Num); err == nil && unix.Stat(name, &st) == nil && match(&st, h) {
+			return h, true
+		}
+	}
+	return Holder{}, false
 }
 
 func (p *testPod) PodPID(pid int) int {

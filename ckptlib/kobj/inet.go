@@ -47,8 +47,18 @@ func captureInet(c Capturer, s *Source, f *image.File) error {
 	switch {
 	case n.Type == unix.SOCK_STREAM && n.Protocol == unix.IPPROTO_TCP:
 		err = captureTCP(c, s, n)
+	case n.Protocol == unix.IPPROTO_MPTCP && n.Remote == "":
+		// A listener of Go's net.Listen: what it accepts is TCP, unless the other
+		// side asks for more.
+		err = captureTCP(c, s, n)
+	case n.Protocol == unix.IPPROTO_MPTCP:
+		return &UnsupportedError{
+			Source: s.String(),
+			Hint:   "it is a connection of Multipath TCP: run the program with GODEBUG=multipathtcp=0 if it is written in Go, else without mptcpize",
+		}
 	case n.Type == unix.SOCK_DGRAM && n.Protocol == unix.IPPROTO_UDP:
 		captureUDP(c, s, n)
+		err = captureGroups(s, n)
 	default:
 		return &UnsupportedError{
 			Source: s.String(),
@@ -138,6 +148,9 @@ func captureTCP(c Capturer, s *Source, n *image.Inet) error {
 		n.ShutWrite = slices.Contains([]int{finWait1, finWait2, closing, lastAck, timeWait}, state)
 		n.PeerClosed = slices.Contains([]int{closeWait, closing, lastAck, timeWait}, state)
 		n.ShutRead = noMoreInput && !n.PeerClosed
+	}
+	if err := refuseUrgent(s); err != nil {
+		return err
 	}
 	n.State = inetConnected
 	k, inside := c.Conn(s.Stat.Ino)

@@ -23,6 +23,7 @@ func restoreInet(m *Maker, f *image.File) (int, error) {
 		_ = unix.Close(fd) // nothing was written to it
 		return -1, err
 	}
+	restoreGroups(m, fd, n)
 	return withStatus(fd, nil, f.Flags)
 }
 
@@ -84,7 +85,11 @@ func (m *Maker) takeConn(n *image.Inet) (int, error) {
 // makeBound makes a socket, binds it if it was bound, to any port if told so, and
 // has it listen or, of UDP, connects it.
 func (m *Maker) makeBound(n *image.Inet, anyPort bool) (fd int, err error) {
-	if fd, err = unix.Socket(n.Family, n.Type|unix.SOCK_CLOEXEC, n.Protocol); err != nil {
+	fd, err = unix.Socket(n.Family, n.Type|unix.SOCK_CLOEXEC, n.Protocol)
+	if err != nil && n.Protocol == unix.IPPROTO_MPTCP { // not on this host
+		fd, err = unix.Socket(n.Family, n.Type|unix.SOCK_CLOEXEC, 0)
+	}
+	if err != nil {
 		return -1, fmt.Errorf("make a socket of family %d and type %d: %w", n.Family, n.Type, err)
 	}
 	defer func() {

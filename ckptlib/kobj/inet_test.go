@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
 func TestListenersComeBackAndAccept(t *testing.T) {
@@ -60,6 +62,71 @@ func TestListenersComeBackAndAccept(t *testing.T) {
 			}
 			unix.Close(n)
 		})
+	}
+}
+
+func TestMultipathListenersAcceptTCP(t *testing.T) {
+	testuser.Again(t)
+	if fd, err := unix.Socket(v6, stream|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP); err != nil {
+		t.Skipf("this kernel has no MPTCP: %v", err)
+	} else {
+		unix.Close(fd)
+	}
+	v := startVictim(t, inetVictim)
+	v.do(fmt.Sprintf("mptcp %d 10", v6), "bind 10 [::]:0", "listen 10 9", fmt.Sprintf("socket %d %d 11", v6, stream),
+		fmt.Sprintf("mptcp %d 13", v6))
+	at := v.ask("name 10")
+	v.do("connect 11 "+at, "accept 10 12")
+	p, img := captureInetOf(t, v, 10, 12, 13)
+	if l, c, f := img.Files[0].Inet, img.Files[1].Inet, img.Files[2].Inet; l.Protocol != unix.IPPROTO_MPTCP || l.State != inetListening || l.Backlog != 9 ||
+		c.Protocol != unix.IPPROTO_TCP || f.State != inetClosed {
+		t.Errorf("captured a listener %+v, a connection %+v and a fresh socket %+v", l, c, f)
+	}
+	v.do("connect 13 " + at)
+	v.do("accept 10 14")
+	v.stop()
+	for _, num := range []int{13, 14} {
+		p := newTestPod(t)
+		p.add(v.pid, num)
+		var no *UnsupportedError
+		if err := p.tryCapture(); !errors.As(err, &no) || !strings.Contains(err.Error(), "multipathtcp=0") {
+			t.Errorf("Capture of a connection = %v, want an UnsupportedError with a hint", err)
+		}
+	}
+	v.cont()
+	v.do("send 13 unharmed")
+	if got := v.ask("recv 14"); got != "unharmed" {
+		t.Errorf("the connection carries %q", got)
+	}
+	p.end(v)
+	r := p.newMaker(img)
+	// Its connections may keep the port for a while.
+	r.maker.Bound = func(fd int, virtual string) error {
+		if virtual == at {
+			at, _ = inetNames(fd)
+		}
+		return nil
+	}
+	r.run()
+	c, err := unix.Socket(v6, stream|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(c)
+	sa, err := inetAddr(v6, strings.Replace(at, "[::]", "[::1]", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Connect(c, sa); err != nil {
+		t.Fatalf("connect to the restored listener: %v", err)
+	}
+	n, _, err := unix.Accept(r.fd(10))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(n)
+	if proto, err := unix.GetsockoptInt(r.fd(10), unix.SOL_SOCKET, unix.SO_PROTOCOL); err != nil || proto != unix.IPPROTO_MPTCP {
+		t.Errorf("the restored listener is of protocol %d, %v", proto, err)
 	}
 }
 

@@ -17,8 +17,9 @@ import (
 
 // inetVictim makes sockets as it is told and answers for what it has:
 //
-//	socket FAMILY TYPE FD | bind FD ADDR | listen FD BACKLOG | connect FD ADDR | accept FD NEW
+//	socket FAMILY TYPE FD | mptcp FAMILY FD | bind FD ADDR | listen FD BACKLOG | connect FD ADDR | accept FD NEW
 //	send FD TEXT | recv FD | close FD | shutdown FD HOW | set FD LEVEL OPTION VALUE | name FD | nonblock FD
+//	oob FD TEXT | getoob FD | join FD INTERFACE GROUP [SOURCE]
 var inetVictim = victimProgram("inet", func(v *victimSide) {
 	v.say("ready")
 	for {
@@ -41,6 +42,10 @@ var inetVictim = victimProgram("inet", func(v *victimSide) {
 			fd, err := unix.Socket(num(1), num(2), 0)
 			v.must(err)
 			v.at(num(3), fd)
+		case "mptcp":
+			fd, err := unix.Socket(num(1), unix.SOCK_STREAM, unix.IPPROTO_MPTCP)
+			v.must(err)
+			v.at(num(2), fd)
 		case "bind":
 			v.must(unix.Bind(num(1), addr(num(1), 2)))
 		case "listen":
@@ -70,6 +75,19 @@ var inetVictim = victimProgram("inet", func(v *victimSide) {
 			v.must(unix.Shutdown(num(1), num(2)))
 		case "set":
 			v.must(unix.SetsockoptInt(num(1), num(2), num(3), num(4)))
+		case "oob":
+			v.must(unix.Sendto(num(1), []byte(w[2]), unix.MSG_OOB, nil))
+		case "getoob":
+			var b [1]byte
+			_, _, err := unix.Recvfrom(num(1), b[:], unix.MSG_OOB)
+			v.say("%s %v", b[:], err)
+			continue
+		case "join": // FD INTERFACE GROUP [SOURCE]
+			g := image.Membership{Interface: w[2], Group: netip.MustParseAddr(w[3]), Exclude: len(w) == 4}
+			if !g.Exclude {
+				g.Sources = []netip.Addr{netip.MustParseAddr(w[4])}
+			}
+			v.must(joinGroup(num(1), g))
 		case "linger":
 			v.must(unix.SetsockoptLinger(num(1), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1, Linger: int32(num(2))}))
 		case "nonblock":

@@ -80,10 +80,11 @@ func captureInotify(c Capturer, s *Source, f *image.File) error {
 	if err != nil {
 		return err
 	}
-	if n, err := unix.IoctlGetInt(s.FD, unix.TIOCINQ); err == nil && n > 0 {
-		c.Warn("%s: %d bytes of events that it has not read are not kept for a restart", s, n)
-	}
 	i := &image.Inotify{}
+	if n, err := unix.IoctlGetInt(s.FD, unix.TIOCINQ); err == nil && n > 0 {
+		c.Warn("%s: %d bytes of events that it has not read are not kept for a restart; the program is then told that events were lost (IN_Q_OVERFLOW)", s, n)
+		i.Lost = true
+	}
 	finder := pathFinder{source: s}
 	for _, w := range lines {
 		path, ok := finder.find(w)
@@ -100,27 +101,50 @@ func captureInotify(c Capturer, s *Source, f *image.File) error {
 	return nil
 }
 
-// restoreInotify adds the watches with their numbers, and takes away what the
-// search for a number has put into the queue.
+// restoreInotify adds the watches with their numbers.
 func restoreInotify(m *Maker, f *image.File) (int, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return -1, fmt.Errorf("inotify_init1: %w", err)
 	}
-	for _, w := range f.Inotify.Watches {
-		if err := addWatch(m, fd, w); err != nil {
-			return -1, errors.Join(err, unix.Close(fd))
+	if err := refillInotify(m, fd, f.Inotify); err != nil {
+		return -1, errors.Join(err, unix.Close(fd))
+	}
+	return withStatus(fd, nil, f.Flags)
+}
+
+func refillInotify(m *Maker, fd int, i *image.Inotify) error {
+	exact := setNextWD(fd, 1) == nil
+	if i.Lost && exact {
+		if err := overflow(fd); err != nil {
+			m.Warn("an inotify instance is not told that it has lost events: %v", err)
 		}
 	}
+	for _, w := range i.Watches {
+		if err := addWatch(m, fd, w); err != nil {
+			return err
+		}
+	}
+	if exact {
+		return nil
+	}
+	// What the search for numbers has put into the queue.
 	buf := make([]byte, 4096)
 	for {
 		if _, err := unix.Read(fd, buf); err == unix.EAGAIN {
-			break
+			return nil
 		} else if err != nil && err != unix.EINTR {
-			return -1, errors.Join(fmt.Errorf("empty the queue of events: %w", err), unix.Close(fd))
+			return fmt.Errorf("empty the queue of events: %w", err)
 		}
 	}
-	return withStatus(fd, nil, f.Flags)
+}
+
+// setNextWD sets the number of the next watch (CONFIG_CHECKPOINT_RESTORE).
+func setNextWD(fd, wd int) error {
+	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), inotifySetNextWD, uintptr(wd)); e != 0 {
+		return e
+	}
+	return nil
 }
 
 func addWatch(m *Maker, fd int, w image.InotifyWatch) error {
@@ -130,9 +154,9 @@ func addWatch(m *Maker, fd int, w image.InotifyWatch) error {
 	}
 	defer unix.Close(target)
 	path := fmt.Sprintf("/proc/self/fd/%d", target)
-	// Without CONFIG_CHECKPOINT_RESTORE the numbers are asked for one by one: the
-	// kernel does not use one again before it has used all.
-	_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), inotifySetNextWD, uintptr(w.WD))
+	// Where it cannot be set the numbers are asked for one by one: the kernel does
+	// not use one again before it has used all.
+	exact := setNextWD(fd, w.WD) == nil
 	for {
 		wd, err := unix.InotifyAddWatch(fd, path, w.Mask)
 		if err != nil {
@@ -141,7 +165,7 @@ func addWatch(m *Maker, fd int, w image.InotifyWatch) error {
 		if wd == w.WD {
 			return nil
 		}
-		if e == 0 || wd > w.WD {
+		if exact || wd > w.WD {
 			return fmt.Errorf("watch %s: the kernel gives number %d in place of %d", w.Path, wd, w.WD)
 		}
 		if _, err := unix.InotifyRmWatch(fd, uint32(wd)); err != nil {

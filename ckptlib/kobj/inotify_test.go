@@ -8,6 +8,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
 var victimInotify = victimProgram("inotify", func(v *victimSide) {
@@ -85,7 +87,8 @@ func TestInotifyWatchesAgainWithTheSameNumbers(t *testing.T) {
 	}
 }
 
-func TestPendingInotifyEventsAreWarnedOf(t *testing.T) {
+func TestPendingInotifyEventsAreToldAsLost(t *testing.T) {
+	testuser.Again(t)
 	dir := t.TempDir()
 	write(t, dir+"/file", "x")
 	if err := os.Mkdir(dir+"/sub", 0o700); err != nil {
@@ -96,13 +99,27 @@ func TestPendingInotifyEventsAreWarnedOf(t *testing.T) {
 	write(t, dir+"/new", "")
 	p := newTestPod(t)
 	p.add(v.pid, 100)
-	p.capture()
+	img := p.capture()
 	if len(p.warned) != 1 || !strings.Contains(p.warned[0], "events") {
 		t.Errorf("capture warns %q, want one warning about events", p.warned)
 	}
 	v.cont()
 	if got := v.ask("events"); got != "create dir new" {
 		t.Errorf("after the capture the victim reads %q, want its event", got)
+	}
+	p.end(v)
+	r := p.restore(img)
+	for _, want := range []int32{-1, 4} { // wd of IN_Q_OVERFLOW, and of what comes after it
+		buf := make([]byte, 4096)
+		n, err := unix.Read(r.fd(100), buf)
+		if err != nil || n < unix.SizeofInotifyEvent {
+			t.Fatalf("read %d bytes of events, %v", n, err)
+		}
+		e := (*unix.InotifyEvent)(unsafe.Pointer(&buf[0]))
+		if e.Wd != want || (want < 0) != (e.Mask == unix.IN_Q_OVERFLOW) || want < 0 && n != unix.SizeofInotifyEvent {
+			t.Errorf("event %+v in %d bytes, want one of watch %d", e, n, want)
+		}
+		write(t, dir+"/sub/other", "")
 	}
 }
 

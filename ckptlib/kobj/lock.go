@@ -3,6 +3,7 @@ package kobj
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -17,6 +18,7 @@ const (
 	lockFlock = "flock"
 	lockPosix = "posix"
 	lockOFD   = "ofd"
+	lockLease = "lease" // fcntl(2) F_SETLEASE
 )
 
 // captureLocks records the file locks that fdinfo tells. A POSIX lock belongs
@@ -41,27 +43,46 @@ func captureLocks(c Capturer, s *Source, f *image.File) error {
 				continue
 			}
 			l, err := parseLock(rest)
+			if errors.Is(err, errBreaking) {
+				return &RetryError{
+					Source: s.String(), Reason: "has a lease that somebody waits for",
+					Hint: "the program gives it up, or the kernel takes it after a while (fs.lease-break-time)",
+				}
+			}
 			if err != nil {
 				return fmt.Errorf("parse line %q of fdinfo of %s: %w", line, s, err)
-			}
-			if l.Kind == "" {
-				c.Warn("%s: its lease is not kept for a restart", s)
-				continue
 			}
 			if l.Kind == lockPosix {
 				l.PID = h.PodPID
 			}
-			if !seen[l] {
-				seen[l] = true
-				f.Locks = append(f.Locks, l)
+			if seen[l] {
+				continue
 			}
+			seen[l] = true
+			if l.Kind == lockLease {
+				l.PID = h.PodPID // any holder: it is the description's
+			}
+			f.Locks = append(f.Locks, l)
 		}
 	}
 	return nil
 }
 
-// parseLock parses "1: POSIX  ADVISORY  WRITE 359 00:13:11691 0 EOF". The Kind
-// is "" for a lease.
+// Leased tells whether somebody has a lease on the file by this description.
+func (s *Source) Leased() bool {
+	for _, line := range s.Info.Lines {
+		if strings.HasPrefix(line, "lock:") && slices.Contains(strings.Fields(line), "LEASE") {
+			return true
+		}
+	}
+	return false
+}
+
+// errBreaking says that a lease is about to be given up.
+var errBreaking = errors.New("the lease is being broken")
+
+// parseLock parses "1: POSIX  ADVISORY  WRITE 359 00:13:11691 0 EOF" and "1:
+// LEASE  ACTIVE    READ 359 00:13:11691 0 EOF".
 func parseLock(text string) (image.Lock, error) {
 	var l image.Lock
 	w := strings.Fields(text)
@@ -75,8 +96,13 @@ func parseLock(text string) (image.Lock, error) {
 		l.Kind = lockPosix
 	case "OFDLCK":
 		l.Kind = lockOFD
+	case "LEASE":
+		if w[2] != "ACTIVE" {
+			return l, errBreaking
+		}
+		l.Kind = lockLease
 	default:
-		return l, nil
+		return l, errors.New("a kind of lock that this version does not know")
 	}
 	l.Write = w[3] == "WRITE"
 	var err error
@@ -110,10 +136,14 @@ func restoreLock(m *Maker, f *image.File, l image.Lock) error {
 	if l.Write {
 		lk.Type, how = unix.F_WRLCK, unix.LOCK_EX
 	}
-	if l.Kind == lockPosix {
+	if l.Kind == lockPosix || l.Kind == lockLease {
 		num, ok := m.numberIn(l.PID, f.ID)
 		if !ok {
 			return fmt.Errorf("process %d does not have the file", l.PID)
+		}
+		if l.Kind == lockLease {
+			_, err := m.Syscall(l.PID, unix.SYS_FCNTL, num, unix.F_SETLEASE, int(lk.Type))
+			return err
 		}
 		arg := append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(&lk)), unsafe.Sizeof(lk))...)
 		_, err := m.Syscall(l.PID, unix.SYS_FCNTL, num, unix.F_SETLK, arg)

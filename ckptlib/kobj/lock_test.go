@@ -1,6 +1,7 @@
 package kobj
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sort"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
 var victimLocks = victimProgram("locks", func(v *victimSide) {
@@ -82,8 +84,78 @@ func TestFileLocksAreTakenAgain(t *testing.T) {
 	}
 }
 
+var victimLeases = victimProgram("leases", func(v *victimSide) {
+	for num, kind := range map[int]int{100: unix.F_RDLCK, 101: unix.F_WRLCK} {
+		path := fmt.Sprintf("%s/%d", os.Args[1], num)
+		v.must(os.WriteFile(path, nil, 0o600))
+		fd, err := unix.Open(path, unix.O_RDONLY, 0)
+		v.must(err)
+		v.at(num, fd)
+		_, err = unix.FcntlInt(uintptr(num), unix.F_SETLEASE, kind)
+		v.must(err)
+	}
+	v.say("ready")
+	for {
+		v.hear()
+		for num := 100; num < 102; num++ {
+			_, err := unix.FcntlInt(uintptr(num), unix.F_SETLEASE, unix.F_UNLCK)
+			v.must(err)
+		}
+		v.say("given up")
+	}
+})
+
+func TestLeasesAreTakenAgain(t *testing.T) {
+	testuser.Again(t)
+	dir := t.TempDir()
+	breaks := func(name string, flags int) bool {
+		fd, err := unix.Open(dir+"/"+name, flags|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return errors.Is(err, unix.EWOULDBLOCK)
+	}
+	v := startVictim(t, victimLeases, dir)
+	v.stop()
+	p := newTestPod(t)
+	p.add(v.pid, 100, 101)
+	img := p.capture()
+	if !breaks("101", unix.O_RDONLY) {
+		t.Error("the victim has no lease for writing")
+	}
+	late := newTestPod(t)
+	late.add(v.pid, 101)
+	var retry *RetryError
+	if err := late.tryCapture(); !errors.As(err, &retry) || !strings.Contains(err.Error(), "lease") {
+		t.Errorf("Capture of a lease that is being broken = %v, want a RetryError", err)
+	}
+	v.cont()
+	if got := v.ask("give up"); got != "given up" {
+		t.Errorf("the victim says %q", got)
+	}
+	p.end(v)
+
+	for i := range img.Files {
+		if img.Files[i].Owner == nil {
+			t.Errorf("the image does not tell who gets the signal of lease %d", i)
+		}
+		img.Files[i].Owner = nil // who has ended
+	}
+	late.forget()
+	r := p.restore(img)
+	for num, want := range map[int]int{100: unix.F_RDLCK, 101: unix.F_WRLCK} {
+		if got, err := unix.FcntlInt(uintptr(r.fd(num)), unix.F_GETLEASE, 0); err != nil || got != want {
+			t.Errorf("lease of %d is %d, %v, want %d", num, got, err, want)
+		}
+	}
+	if breaks("100", unix.O_RDONLY) || !breaks("100", unix.O_WRONLY) || !breaks("101", unix.O_RDONLY) {
+		t.Error("the restored leases do not keep others out")
+	}
+}
+
 func TestALineThatIsNoLockIsAnError(t *testing.T) {
-	for _, text := range []string{"", "1: POSIX", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 x EOF", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 0 x"} {
+	for _, text := range []string{"", "1: POSIX", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 x EOF", "1: POSIX  ADVISORY  WRITE 359 00:13:11691 0 x",
+		"1: DELEG  ACTIVE    READ 359 00:13:11691 0 EOF"} {
 		if _, err := parseLock(text); err == nil {
 			t.Errorf("parseLock(%q) gives no error", text)
 		}

@@ -127,7 +127,7 @@ func captureMaster(c Capturer, s *Source, p *image.PTY) error {
 	if p.Locked {
 		return nil
 	}
-	if _, open := slaveHolder(p.Index, s); !open && !p.PeerClosed {
+	if _, open := slaveHolder(c, p.Index, s); !open && !p.PeerClosed {
 		// No slave has been opened yet. To open one and close it would be
 		// noticed: the master would read an error from then on.
 		return nil

@@ -3,7 +3,6 @@ package kobj
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -101,44 +100,33 @@ func hungUp(m *Maker, flags int) (int, error) {
 }
 
 // slaveHolder finds a process that has the slave of a terminal of source's pod
-// open, among those that this one may look at.
-func slaveHolder(index int, source *Source) (Holder, bool) {
+// open.
+func slaveHolder(c Capturer, index int, source *Source) (Holder, bool) {
 	var want unix.Stat_t
 	if unix.Stat(source.inPod(slavePath(index)), &want) != nil {
 		return Holder{}, false
 	}
-	names, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, name := range names {
-		var h Holder
-		if _, err := fmt.Sscanf(name, "/proc/%d/fd/%d", &h.PID, &h.Num); err != nil {
-			continue
-		}
-		var st unix.Stat_t
-		if unix.Stat(name, &st) != nil {
-			continue
-		}
+	return c.Find(func(st *unix.Stat_t, h Holder) bool {
 		if st.Rdev == want.Rdev && st.Dev == want.Dev && st.Ino == want.Ino {
-			return h, true
+			return true
 		}
 		if st.Rdev != unix.Mkdev(5, 0) {
-			continue
+			return false
 		}
 		// What was opened as /dev/tty has the number of that.
-		if p, err := procfs.ReadStat(procDir(h.PID)); err == nil && controllingTTY(&p) == want.Rdev {
-			return h, true
-		}
-	}
-	return Holder{}, false
+		p, err := procfs.ReadStat(procDir(h.PID))
+		return err == nil && controllingTTY(&p) == want.Rdev
+	})
 }
 
 // openSlave returns a description of a slave for reading and writing: a new
 // one, or one of the pod's where exclusive use (TIOCEXCL) keeps it to those.
-func openSlave(master, index int, source *Source) (int, error) {
+func openSlave(c Capturer, master, index int, source *Source) (int, error) {
 	fd, err := openPeer(master, unix.O_RDWR|unix.O_NONBLOCK)
 	if !errors.Is(err, unix.EBUSY) {
 		return fd, err
 	}
-	h, ok := slaveHolder(index, source)
+	h, ok := slaveHolder(c, index, source)
 	if !ok {
 		return -1, err
 	}

@@ -15,7 +15,7 @@ func captureQueues(c Capturer, s *Source, master int, p *image.PTY) (err error) 
 	if err != nil {
 		return err
 	}
-	slave, err := openSlave(master, p.Index, s)
+	slave, err := openSlave(c, master, p.Index, s)
 	if errors.Is(err, unix.EBUSY) {
 		if n, err := unix.IoctlGetInt(master, unix.TIOCINQ); err == nil && n > 0 {
 			c.Warn("%s: %d bytes that nobody has read yet are not kept for a restart, for the terminal is in exclusive use", s, n)

@@ -94,6 +94,8 @@ func (o *sockopt) applies(family, typ int) bool {
 	switch o.level {
 	case unix.IPPROTO_TCP:
 		return family != unix.AF_UNIX && typ == unix.SOCK_STREAM
+	case unix.IPPROTO_UDP:
+		return family != unix.AF_UNIX && typ == unix.SOCK_DGRAM
 	case unix.IPPROTO_IP:
 		return family != unix.AF_UNIX
 	case unix.IPPROTO_IPV6:

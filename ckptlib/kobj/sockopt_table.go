@@ -3,8 +3,9 @@ package kobj
 import "golang.org/x/sys/unix"
 
 // sockopts are the options that are restored. What is missing has no value that
-// could be read (group memberships, filters) or is about one moment
-// (TCP_QUICKACK).
+// could be read (filters), is about one moment (TCP_QUICKACK), is found by the
+// kernel itself (TCP_MAXSEG) or needs privileges. Group memberships are in
+// multicast.go.
 var sockopts = []sockopt{
 	{level: unix.SOL_SOCKET, name: unix.SO_REUSEADDR, size: 4, when: beforeBind},
 	{level: unix.SOL_SOCKET, name: unix.SO_REUSEPORT, size: 4, when: beforeBind},
@@ -24,6 +25,12 @@ var sockopts = []sockopt{
 	{level: unix.SOL_SOCKET, name: unix.SO_TIMESTAMPNS, size: 4, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_BUSY_POLL, size: 4, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_PEEK_OFF, size: 4, when: atLast},
+	{level: unix.SOL_SOCKET, name: unix.SO_BINDTODEVICE, size: unix.IFNAMSIZ, when: onceMade, same: sameText},
+	{level: unix.SOL_SOCKET, name: unix.SO_TIMESTAMPING, size: 4, when: onceMade},
+	{level: unix.SOL_SOCKET, name: unix.SO_RXQ_OVFL, size: 4, when: onceMade},
+	{level: unix.SOL_SOCKET, name: unix.SO_SELECT_ERR_QUEUE, size: 4, when: onceMade},
+	{level: unix.SOL_SOCKET, name: unix.SO_ZEROCOPY, size: 4, when: onceMade},
+	{level: unix.SOL_SOCKET, name: unix.SO_MAX_PACING_RATE, size: 8, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_MARK, size: 4, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_SNDBUF, size: 4, when: onceMade, set: half},
 	{level: unix.SOL_SOCKET, name: unix.SO_RCVBUF, size: 4, when: atLast, set: half},
@@ -42,16 +49,30 @@ var sockopts = []sockopt{
 	{level: unix.IPPROTO_TCP, name: unix.TCP_CONGESTION, size: 16, when: onceMade, same: sameText},
 	{level: unix.IPPROTO_TCP, name: unix.TCP_FASTOPEN, size: 4, when: onceMade},
 	{level: unix.IPPROTO_TCP, name: unix.TCP_INQ, size: 4, when: onceMade},
+	{level: unix.IPPROTO_TCP, name: unix.TCP_FASTOPEN_CONNECT, size: 4, when: beforeBind},
+	{level: unix.IPPROTO_TCP, name: unix.TCP_SAVE_SYN, size: 4, when: onceMade},
+
+	{level: unix.IPPROTO_UDP, name: unix.UDP_NO_CHECK6_TX, size: 4, when: onceMade},
+	{level: unix.IPPROTO_UDP, name: unix.UDP_NO_CHECK6_RX, size: 4, when: onceMade},
+	{level: unix.IPPROTO_UDP, name: unix.UDP_SEGMENT, size: 4, when: onceMade},
+	{level: unix.IPPROTO_UDP, name: unix.UDP_GRO, size: 4, when: onceMade},
 
 	{level: unix.IPPROTO_IP, name: unix.IP_TOS, size: 4, when: onceMade},
 	{level: unix.IPPROTO_IP, name: unix.IP_TTL, size: 4, when: onceMade},
 	{level: unix.IPPROTO_IP, name: unix.IP_MTU_DISCOVER, size: 4, when: onceMade},
 	{level: unix.IPPROTO_IP, name: unix.IP_RECVERR, size: 4, when: onceMade},
 	{level: unix.IPPROTO_IP, name: unix.IP_PKTINFO, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IP, name: unix.IP_RECVTTL, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IP, name: unix.IP_RECVTOS, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IP, name: unix.IP_RECVOPTS, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IP, name: unix.IP_RECVORIGDSTADDR, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IP, name: unix.IP_RECVERR_RFC4884, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IP, name: unix.IP_MINTTL, size: 4, when: atLast},
 	{level: unix.IPPROTO_IP, name: unix.IP_FREEBIND, size: 4, when: beforeBind},
 	{level: unix.IPPROTO_IP, name: unix.IP_BIND_ADDRESS_NO_PORT, size: 4, when: beforeBind},
 	{level: unix.IPPROTO_IP, name: unix.IP_MULTICAST_TTL, size: 4, when: onceMade, datagram: true},
 	{level: unix.IPPROTO_IP, name: unix.IP_MULTICAST_LOOP, size: 4, when: onceMade, datagram: true},
+	{level: unix.IPPROTO_IP, name: unix.IP_MULTICAST_ALL, size: 4, when: onceMade, datagram: true},
 
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_V6ONLY, size: 4, when: beforeBind},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_TCLASS, size: 4, when: onceMade},
@@ -59,6 +80,17 @@ var sockopts = []sockopt{
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MTU_DISCOVER, size: 4, when: onceMade},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVERR, size: 4, when: onceMade},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVPKTINFO, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVHOPLIMIT, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVTCLASS, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVORIGDSTADDR, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVPATHMTU, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_RECVERR_RFC4884, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_DONTFRAG, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_AUTOFLOWLABEL, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_ADDR_PREFERENCES, size: 4, when: onceMade},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MINHOPCOUNT, size: 4, when: atLast},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_FREEBIND, size: 4, when: beforeBind},
+	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_ALL, size: 4, when: onceMade, datagram: true},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_HOPS, size: 4, when: onceMade, datagram: true},
 	{level: unix.IPPROTO_IPV6, name: unix.IPV6_MULTICAST_LOOP, size: 4, when: onceMade, datagram: true},
 }

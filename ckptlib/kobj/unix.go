@@ -87,6 +87,9 @@ func captureUnix(c Capturer, s *Source, f *image.File) error {
 			}
 			u.State = unixReset
 		}
+		if err := refuseUrgent(s); err != nil {
+			return err
+		}
 		if err := captureQueue(c, s.FD, u); err != nil {
 			return err
 		}

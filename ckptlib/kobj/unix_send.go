@@ -30,6 +30,13 @@ func (m *Maker) sendMessage(f *image.File, msg *image.Message) error {
 		return err
 	}
 	defer from.close()
+	if f.Unix.Type == unix.SOCK_STREAM && len(data) > 0 {
+		undo, err := moreRoom(from.fd)
+		if err != nil {
+			return err
+		}
+		defer undo()
+	}
 	var oob []byte
 	if len(msg.Files) > 0 {
 		fds := make([]int, len(msg.Files))
@@ -61,6 +68,22 @@ func (m *Maker) sendMessage(f *image.File, msg *image.Message) error {
 			return nil
 		}
 	}
+}
+
+// moreRoom doubles the send buffer of a stream: the kernel takes a piece as long
+// as the ones before it do not fill the buffer, so how much fits depends on the
+// pieces that the program had sent, which nobody knows.
+func moreRoom(fd int) (undo func(), err error) {
+	size, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF)
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, size) // the kernel doubles it
+	}
+	if err != nil {
+		return nil, fmt.Errorf("enlarge its send buffer: %w", err)
+	}
+	return func() {
+		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, size/2) // as it could be read, it can be set
+	}, nil
 }
 
 // sendFrom has the process send that did, for a receiver that asked for the

@@ -51,6 +51,31 @@ func TestPairsComeBackWithWhatWaitedInThem(t *testing.T) {
 	}
 }
 
+// How much fits into a stream depends on the pieces that it was sent in.
+func TestFullStreamsComeBackFull(t *testing.T) {
+	for _, piece := range []int{1000, 64 << 10, 1 << 20} {
+		v := startVictim(t, unixVictim)
+		v.do(fmt.Sprintf("pair %d 10 11", unix.SOCK_STREAM), fmt.Sprintf("fill 10 %d", piece))
+		p, img := captureUnixOf(t, v, 10, 11)
+		want, err := unix.IoctlGetInt(p.sources[2].FD, unix.TIOCINQ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := p.restore(img)
+		got, err := unix.IoctlGetInt(r.fd(11), unix.TIOCINQ)
+		if err != nil || got != want || got < 50000 {
+			t.Errorf("a stream filled with pieces of %d bytes has %d, %v, want %d", piece, got, err, want)
+		}
+		was, err := unix.GetsockoptInt(p.sources[1].FD, unix.SOL_SOCKET, unix.SO_SNDBUF)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if is, err := unix.GetsockoptInt(r.fd(10), unix.SOL_SOCKET, unix.SO_SNDBUF); err != nil || is != was {
+			t.Errorf("its send buffer is %d, %v, want %d", is, err, was)
+		}
+	}
+}
+
 func TestQueuedDescriptorsComeBack(t *testing.T) {
 	for _, typ := range []int{unix.SOCK_STREAM, unix.SOCK_DGRAM} {
 		v := startVictim(t, unixVictim)

@@ -16,7 +16,7 @@ import (
 //
 //	pair TYPE A B | bind FD NAME(hex) | socket TYPE FD | listen FD | connect FD NAME
 //	send FD TEXT | sendfd FD OTHER TEXT | sendto FD NAME TEXT | recv FD | accept FD NEW
-//	close FD | shutdown FD HOW | set FD OPTION VALUE | autobind FD | name FD | pipe R W TEXT
+//	fill FD BYTES | close FD | shutdown FD HOW | set FD OPTION VALUE | autobind FD | name FD | pipe R W TEXT
 var unixVictim = victimProgram("unix", func(v *victimSide) {
 	v.say("ready")
 	for {
@@ -63,6 +63,14 @@ var unixVictim = victimProgram("unix", func(v *victimSide) {
 			v.at(num(2), fd)
 		case "send":
 			v.must(unix.Sendto(num(1), []byte(w[2]), 0, nil))
+		case "fill":
+			var err error
+			for err == nil {
+				_, err = unix.SendmsgN(num(1), make([]byte, num(2)), nil, nil, unix.MSG_DONTWAIT)
+			}
+			if !errors.Is(err, unix.EAGAIN) {
+				v.must(err)
+			}
 		case "sendfd":
 			v.must(unix.Sendmsg(num(1), []byte(w[3]), unix.UnixRights(num(2)), nil, 0))
 		case "sendto":

@@ -49,7 +49,7 @@ func (s *FileSet) Mapped(v *procfs.VMA) (*image.MappedFile, error) {
 			return nil, fmt.Errorf("stat mapped file %s: %w", v.Name, err)
 		}
 		if !f.Deleted {
-			f.Size, f.Mtime = st.Size, st.Mtim.Nano()
+			f.Size, f.Mtime, f.Ctime, f.Inode = st.Size, st.Mtim.Nano(), st.Ctim.Nano(), st.Ino
 		}
 	}
 	cover(f, v)

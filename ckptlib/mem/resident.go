@@ -25,6 +25,7 @@ type viewKey struct {
 // comes before the process's mappings are captured; what other processes have
 // told before is not asked again.
 func (s *SharedSet) Resident(r *tracer.Remote, vmas []procfs.VMA) error {
+	b := r.Batch()
 	for i := range vmas {
 		v := &vmas[i]
 		dev, err := parseDev(v.Dev)
@@ -40,24 +41,31 @@ func (s *SharedSet) Resident(r *tracer.Remote, vmas []procfs.VMA) error {
 		if _, ok := s.resident[k]; ok {
 			continue
 		}
-		if s.resident[k], err = ask(r, v.Start, v.End); err != nil {
-			return fmt.Errorf("mincore %#x-%#x: %w", v.Start, v.End, err)
+		out := make(resident, (v.End-v.Start)/PageSize)
+		s.resident[k] = out
+		if err := ask(b, out, v.Start); err != nil {
+			return err
 		}
 	}
-	return nil
+	return b.Run()
 }
 
-func ask(r *tracer.Remote, start, end uint64) (resident, error) {
-	out := make(resident, (end-start)/PageSize)
+// ask adds the questions that fill out.
+func ask(b *tracer.Batch, out resident, start uint64) error {
 	for at := uint64(0); at < uint64(len(out)); {
-		n := min(uint64(len(out))-at, tracer.ScratchSize)
-		if _, err := r.Syscall(unix.SYS_MINCORE, start+at*PageSize, n*PageSize, uint64(r.Scratch())); err != nil {
-			return nil, err
+		part := out[at:min(uint64(len(out)), at+tracer.ScratchSize)]
+		from, size := start+at*PageSize, uint64(len(part))
+		err := b.Ask(len(part), func(_ uint64, answer []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("mincore of %d pages at %#x: %w", size, from, err)
+			}
+			copy(part, answer)
+			return nil
+		}, unix.SYS_MINCORE, from, size*PageSize, tracer.Out)
+		if err != nil {
+			return err
 		}
-		if err := r.Get(0, out[at:at+n]); err != nil {
-			return nil, err
-		}
-		at += n
+		at += size
 	}
-	return out, nil
+	return nil
 }

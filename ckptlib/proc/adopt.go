@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/pod"
 )
 
 // adopt makes the processes whose parent is not of the session that they were
@@ -88,8 +89,8 @@ func (t *Tree) adoptOne(p *image.Process) (err error) {
 	var helper *Stub
 	if m := t.member(p.SID, p.PPID); m != nil {
 		parent = m.Remote
-		helper, err = t.clone(parent, t.nextPID(), 0)
-	} else if helper, err = t.clone(parent, p.SID, 0); err == nil {
+		helper, err = t.clone(parent, pod.CloneArgs{PID: t.nextPID()})
+	} else if helper, err = t.clone(parent, pod.CloneArgs{PID: p.SID}); err == nil {
 		// The leader has ended: the helper stands in for it. The kernel gives its
 		// pid to nobody as long as the session has members.
 		_, err = helper.Remote.Syscall(unix.SYS_SETSID)

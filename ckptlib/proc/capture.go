@@ -38,6 +38,7 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		return p, err
 	}
 	p.FS.Umask = t.Status.Umask
+	p.SharesFiles, p.SharesFS = t.sharesFiles, t.sharesFS
 	for i := range 16 {
 		var l unix.Rlimit
 		if err := unix.Prlimit(t.PID, i, nil, &l); err != nil {
@@ -65,45 +66,51 @@ func captureThreads(tr tracer.Tracing, t *Task, p *image.Process, waits *Waits, 
 	if err != nil {
 		return err
 	}
-	th, err := captureThread(tr, leader, t, abort, waits)
-	p.Threads = append(p.Threads, th)
-	for i := 1; i < len(t.TIDs) && err == nil; i++ {
-		th, err = captureOther(tr, t, t.TIDs[i], leader.Scratch(), waits)
-		p.Threads = append(p.Threads, th)
-	}
+	p.Threads = make([]image.Thread, len(t.TIDs))
+	b := leader.Batch()
+	err = captureThread(tr, leader, b, t, &p.Threads[0], abort, waits)
 	if err == nil {
-		err = captureProcess(tr, leader, t, p, with)
+		err = captureProcess(tr, leader, b, t, p, with)
+	}
+	for i := 1; i < len(t.TIDs) && err == nil; i++ {
+		err = captureOther(tr, t, t.TIDs[i], leader, &p.Threads[i], waits)
 	}
 	return errors.Join(err, leader.Leave())
 }
 
-func captureOther(tr tracer.Tracing, t *Task, tid int, scratch tracer.Addr, waits *Waits) (th image.Thread, err error) {
+func captureOther(tr tracer.Tracing, t *Task, tid int, leader *tracer.Remote, th *image.Thread, waits *Waits) error {
 	abort, err := criticalSection(tr, tid)
-	if err != nil {
-		return th, err
-	}
-	r, err := tr.EnterBare(tid, t.VDSO)
-	if err != nil {
-		return th, err
-	}
-	r.UseScratch(scratch)
-	th, err = captureThread(tr, r, t, abort, waits)
-	return th, errors.Join(err, r.LeaveBare())
-}
-
-// captureProcess asks the leader for what all threads have in common.
-func captureProcess(tr tracer.Tracing, r *tracer.Remote, t *Task, p *image.Process, with func(*tracer.Remote) error) error {
-	brk, err := r.Syscall(unix.SYS_BRK, 0)
 	if err != nil {
 		return err
 	}
-	p.MM.Brk = brk
+	r, err := tr.EnterBare(tid, t.VDSO)
+	if err != nil {
+		return err
+	}
+	r.ShareScratch(leader)
+	b := r.Batch()
+	if err = captureThread(tr, r, b, t, th, abort, waits); err == nil {
+		err = b.Run()
+	}
+	if err == nil {
+		err = captureOwnFS(t, tid, th)
+	}
+	return errors.Join(err, r.LeaveBare())
+}
+
+// captureProcess asks the leader for what all threads have in common. b may have
+// questions already.
+func captureProcess(tr tracer.Tracing, r *tracer.Remote, b *tracer.Batch, t *Task, p *image.Process, with func(*tracer.Remote) error) error {
 	for _, f := range []func() error{
+		func() error {
+			return b.Ask(0, func(ret uint64, _ []byte, err error) error { p.MM.Brk = ret; return err }, unix.SYS_BRK, 0)
+		},
+		func() error { return captureSignals(tr, r.TID, b, t, p) },
+		func() error { return captureTimers(b, t, p) },
+		func() error { return captureCreds(b, t, p) },
+		func() error { return capturePrctl(b, t, p) },
+		b.Run,
 		func() error { return seenStops(r, t) },
-		func() error { return captureSignals(tr, r, t, p) },
-		func() error { return captureTimers(r, t, p) },
-		func() error { return captureCreds(r, t, p) },
-		func() error { return capturePrctl(r, t, p) },
 	} {
 		if err := f(); err != nil {
 			return err

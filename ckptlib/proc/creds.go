@@ -1,6 +1,8 @@
 package proc
 
 import (
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -14,16 +16,17 @@ import (
 )
 
 // captureCreds notes the credentials.
-func captureCreds(r *tracer.Remote, t *Task, p *image.Process) error {
+func captureCreds(b *tracer.Batch, t *Task, p *image.Process) error {
 	s := &t.Status
 	p.Creds = image.Creds{
 		UIDs: s.UIDs, GIDs: s.GIDs, Groups: s.Groups,
 		Inherited: s.CapInh, Permitted: s.CapPrm, Effective: s.CapEff, Bounding: s.CapBnd, Ambient: s.CapAmb,
 		NoNewPrivs: s.NoNewPrivs,
 	}
-	bits, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_SECUREBITS)
-	p.Creds.SecureBits = int(bits)
-	return err
+	return b.Ask(0, func(ret uint64, _ []byte, err error) error {
+		p.Creds.SecureBits = int(ret)
+		return err
+	}, unix.SYS_PRCTL, unix.PR_GET_SECUREBITS)
 }
 
 // restoreCreds gives up what a stub's thread has more than the process had.
@@ -109,39 +112,37 @@ const membarrierGetRegistrations = 1 << 9
 const archGetXCompPerm, archReqXCompPerm, xfeatureTileData = 0x1022, 0x1023, 18
 
 // capturePrctl notes the state of prctl(2) and its kin for the process.
-func capturePrctl(r *tracer.Remote, t *Task, p *image.Process) error {
-	n := t.dumpable
-	if !t.hidden {
-		var err error
-		if n, err = r.Syscall(unix.SYS_PRCTL, unix.PR_GET_DUMPABLE); err != nil {
+func capturePrctl(b *tracer.Batch, t *Task, p *image.Process) error {
+	err := errors.Join(
+		b.Ask(0, func(ret uint64, _ []byte, err error) error {
+			if p.Prctl.Dumpable = int(ret); t.hidden {
+				p.Prctl.Dumpable = int(t.dumpable)
+			}
 			return err
-		}
-	}
-	p.Prctl.Dumpable = int(n)
-	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, uint64(r.Scratch())); err != nil {
-		return err
-	}
-	var b [4]byte
-	if err := r.Get(0, b[:]); err != nil {
-		return err
-	}
-	p.Prctl.Subreaper = b[0] != 0
-	n, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_THP_DISABLE)
+		}, unix.SYS_PRCTL, unix.PR_GET_DUMPABLE),
+		b.Ask(8, func(_ uint64, out []byte, err error) error {
+			p.Prctl.Subreaper = out[0] != 0
+			return err
+		}, unix.SYS_PRCTL, unix.PR_GET_CHILD_SUBREAPER, tracer.Out),
+		b.Ask(0, func(ret uint64, _ []byte, err error) error {
+			p.Prctl.THPDisable = ret != 0
+			return err
+		}, unix.SYS_PRCTL, unix.PR_GET_THP_DISABLE),
+		b.Ask(8, func(_ uint64, out []byte, err error) error {
+			if err == nil { // kernels before 5.16 and processors without AMX do not know the call
+				p.Prctl.XCompPerm = binary.LittleEndian.Uint64(out)
+			}
+			return nil
+		}, unix.SYS_ARCH_PRCTL, archGetXCompPerm, tracer.Out),
+		b.Ask(0, func(ret uint64, _ []byte, err error) error {
+			if err == nil { // kernels before 6.3 do not tell
+				p.Prctl.Membarrier = ret
+			}
+			return nil
+		}, unix.SYS_MEMBARRIER, membarrierGetRegistrations, 0, 0),
+	)
 	if err != nil {
 		return err
-	}
-	p.Prctl.THPDisable = n != 0
-	// Kernels before 5.16 and processors without AMX do not know the call.
-	if _, err := r.Syscall(unix.SYS_ARCH_PRCTL, archGetXCompPerm, uint64(r.Scratch())); err == nil {
-		w, err := getWords(r, 1)
-		if err != nil {
-			return err
-		}
-		p.Prctl.XCompPerm = uint64(w[0])
-	}
-	// Kernels before 6.3 do not tell.
-	if n, err := r.Syscall(unix.SYS_MEMBARRIER, membarrierGetRegistrations, 0, 0); err == nil {
-		p.Prctl.Membarrier = n
 	}
 	if p.Prctl.Personality, err = number(t.PID, "personality", 16); err != nil {
 		return err

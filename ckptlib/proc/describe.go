@@ -27,6 +27,9 @@ type Task struct {
 	VMAs    []procfs.VMA
 	VDSO    tracer.Addr
 
+	sharesFiles bool // with its parent
+	sharesFS    bool
+
 	stopped  []*Task // the children that the job had stopped
 	stopSeen bool    // the parent has been told of the stop
 	hidden   bool    // its files in /proc are root's: it is not dumpable
@@ -48,13 +51,13 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 		if err := t.identify(tr); err != nil {
 			return fmt.Errorf("suspend: %w", err)
 		}
-		if t.Stopped = group[t.PID]; t.Stopped != 0 {
+		if err := t.threads(ts.stopped); err != nil {
+			return err
+		}
+		if t.Stopped = t.groupStop(group); t.Stopped != 0 {
 			if parent := byPID[t.Stat.PPID]; parent != nil {
 				parent.stopped = append(parent.stopped, t)
 			}
-		}
-		if err := t.threads(ts.stopped); err != nil {
-			return err
 		}
 		if hint := t.refuse(&init); hint != "" {
 			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
@@ -81,8 +84,15 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 		if err := t.show(tr); err != nil {
 			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
 		}
+		hint, err := ts.outside(t)
+		if err != nil {
+			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
+		}
+		if hint != "" {
+			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
+		}
 	}
-	return nil
+	return ts.sharing()
 }
 
 // identify reads who a process is.
@@ -126,6 +136,17 @@ func (t *Task) threads(stopped map[int]bool) error {
 		}
 	}
 	return nil
+}
+
+// groupStop is the signal by which the job is stopping the process, 0 if none.
+// Threads that were interrupted before the signal came do not know of it yet.
+func (t *Task) groupStop(group map[int]unix.Signal) unix.Signal {
+	for _, tid := range t.TIDs {
+		if sig := group[tid]; sig != 0 {
+			return sig
+		}
+	}
+	return 0
 }
 
 // refuse says why a process cannot be checkpointed and what to do, or "".

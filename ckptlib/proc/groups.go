@@ -5,6 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -35,7 +36,7 @@ func (t *Tree) groups() error {
 		var helper *Stub
 		if _, ok := t.byPID[pgid]; !ok {
 			var err error
-			if helper, err = t.clone(list[0].Remote, pgid, 0); err != nil {
+			if helper, err = t.clone(list[0].Remote, pod.CloneArgs{PID: pgid}); err != nil {
 				return err
 			}
 			if _, err := helper.Remote.Syscall(unix.SYS_SETPGID, 0, 0); err != nil {

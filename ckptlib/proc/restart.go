@@ -20,24 +20,14 @@ const (
 	errRestartBlock = 516 // by restart_syscall(2), which knows the time left
 )
 
-// eintr are the calls that answer EINTR to a tracer's stop alone, where a
-// signal that is not delivered would not have been noticed (signal(7), "never
-// restarted"). They are made again.
-var eintr = map[uint64]bool{
-	unix.SYS_EPOLL_WAIT: true, unix.SYS_EPOLL_PWAIT: true, unix.SYS_EPOLL_PWAIT2: true,
-	unix.SYS_SEMOP: true, unix.SYS_SEMTIMEDOP: true, unix.SYS_IO_GETEVENTS: true,
-	unix.SYS_RT_SIGTIMEDWAIT: true, unix.SYS_MSGRCV: true, unix.SYS_MSGSND: true,
-	// With a time limit by SO_RCVTIMEO or SO_SNDTIMEO; nothing has been moved yet.
-	unix.SYS_RECVFROM: true, unix.SYS_RECVMSG: true, unix.SYS_RECVMMSG: true, unix.SYS_READ: true, unix.SYS_READV: true,
-	unix.SYS_SENDTO: true, unix.SYS_SENDMSG: true, unix.SYS_WRITE: true, unix.SYS_WRITEV: true,
-	unix.SYS_ACCEPT: true, unix.SYS_ACCEPT4: true,
-	unix.SYS_FUTEX: true, unix.SYS_SELECT: true, unix.SYS_PSELECT6: true, unix.SYS_POLL: true, unix.SYS_PPOLL: true,
-}
-
 // Waits remembers over the checkpoints of a pod in which call each thread was
 // when it was interrupted: after the first time the registers only tell that it
 // is in restart_syscall(2).
-type Waits struct{ calls map[int]wait }
+type Waits struct {
+	calls  map[int]wait
+	limits map[int]limited
+	marks  uint64 // given out so far
+}
 
 // wait is a call and the registers that a thread keeps all the while it is in
 // it: another wait of the same thread has others.
@@ -52,12 +42,12 @@ func (w *Waits) stopped(tr tracer.Tracing, tid int) error {
 	}
 	switch -int64(r.Rax) {
 	case int64(unix.EINTR):
-		return again(tr, tid, r)
+		return w.again(tr, tid, r)
 	case errRestartBlock:
 		if w.calls == nil {
 			w.calls = map[int]wait{}
 		}
-		here := wait{r.Orig_rax, r.Rip, r.Rsp, r.Rdi, r.Rsi, r.Rdx}
+		here := wait{callOf(&r), r.Rip, r.Rsp, r.Rdi, r.Rsi, r.Rdx}
 		if here.call == unix.SYS_RESTART_SYSCALL {
 			if here.call = w.calls[tid].call; here != w.calls[tid] {
 				here.call = unix.SYS_RESTART_SYSCALL // of what, nobody knows
@@ -69,9 +59,10 @@ func (w *Waits) stopped(tr tracer.Tracing, tid int) error {
 }
 
 // again makes a stopped thread make its call again if no signal has interrupted
-// it.
-func again(tr tracer.Tracing, tid int, r tracer.Regs) error {
-	if !eintr[r.Orig_rax] {
+// it, and if the call's time is not over.
+func (w *Waits) again(tr tracer.Tracing, tid int, r tracer.Regs) error {
+	call := callOf(&r)
+	if _, ok := eintr[call]; !ok {
 		return nil
 	}
 	s, err := readStatus(tid, tid)
@@ -91,7 +82,13 @@ func again(tr tracer.Tracing, tid int, r tracer.Regs) error {
 			return nil // its handler decides
 		}
 	}
-	r.Rax, r.Rip, r.Orig_rax = r.Orig_rax, r.Rip-2, ^uint64(0)
+	mark, over := w.limit(s.TGID, tid, &r)
+	r.Orig_rax = ^uint64(0)
+	if over {
+		r.Rax = timedOut(call)
+	} else {
+		r.Rax, r.Rip = mark<<32|call, r.Rip-2
+	}
 	return tr.SetRegs(tid, &r)
 }
 

@@ -14,7 +14,7 @@ import (
 // point where only Finish is left: threads, dispositions, limits, names.
 func (t *Tree) Restore(s *Stub) error {
 	p, r := s.Image, s.Remote
-	if err := restoreFS(r, p); err != nil {
+	if err := restoreFS(r, &p.FS); err != nil {
 		return err
 	}
 	if err := restoreActions(r, p); err != nil {
@@ -41,6 +41,9 @@ func (t *Tree) Restore(s *Stub) error {
 		if err := restoreThread(th, &p.Threads[i]); err != nil {
 			return err
 		}
+		if err := restoreOwnFS(th, &p.Threads[i]); err != nil {
+			return err
+		}
 	}
 	if err := makeTimers(r, p); err != nil {
 		return err
@@ -60,15 +63,15 @@ func (t *Tree) vdsoOf(p *image.Process) tracer.Addr {
 }
 
 // restoreFS changes to the working directory, which must be there.
-func restoreFS(r *tracer.Remote, p *image.Process) error {
-	dir, err := r.Put(0, append([]byte(p.FS.Cwd), 0))
+func restoreFS(r *tracer.Remote, fs *image.FS) error {
+	dir, err := r.Put(0, append([]byte(fs.Cwd), 0))
 	if err != nil {
 		return err
 	}
 	if _, err := r.Syscall(unix.SYS_CHDIR, dir); err != nil {
-		return fmt.Errorf("change to the working directory %s: %w\n  make it on this host", p.FS.Cwd, err)
+		return fmt.Errorf("change to the working directory %s: %w\n  make it on this host", fs.Cwd, err)
 	}
-	_, err = r.Syscall(unix.SYS_UMASK, uint64(p.FS.Umask))
+	_, err = r.Syscall(unix.SYS_UMASK, uint64(fs.Umask))
 	return err
 }
 

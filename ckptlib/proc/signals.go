@@ -37,8 +37,8 @@ const sigactionSize = 32
 
 // captureSignals reads the dispositions that /proc/PID/status says are not the
 // default, and the signals pending for the process.
-func captureSignals(tr tracer.Tracing, r *tracer.Remote, t *Task, p *image.Process) (err error) {
-	if p.Signals.Pending, err = tr.Pending(r.TID, true); err != nil {
+func captureSignals(tr tracer.Tracing, tid int, b *tracer.Batch, t *Task, p *image.Process) (err error) {
+	if p.Signals.Pending, err = tr.Pending(tid, true); err != nil {
 		return err
 	}
 	// Of signals with the default action, the flags of one matter: SA_NOCLDWAIT
@@ -48,17 +48,19 @@ func captureSignals(tr tracer.Tracing, r *tracer.Remote, t *Task, p *image.Proce
 		if set&(1<<(sig-1)) == 0 {
 			continue
 		}
-		if _, err := r.Syscall(unix.SYS_RT_SIGACTION, uint64(sig), 0, uint64(r.Scratch()), 8); err != nil {
-			return fmt.Errorf("rt_sigaction of signal %d: %w", sig, err)
-		}
-		var b [sigactionSize]byte
-		if err := r.Get(0, b[:]); err != nil {
+		err := b.Ask(sigactionSize, func(_ uint64, out []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("rt_sigaction of signal %d: %w", sig, err)
+			}
+			le := binary.LittleEndian
+			p.Signals.Actions = append(p.Signals.Actions, image.SigAction{
+				Signal: sig, Handler: le.Uint64(out), Flags: le.Uint64(out[8:]), Restorer: le.Uint64(out[16:]), Mask: le.Uint64(out[24:]),
+			})
+			return nil
+		}, unix.SYS_RT_SIGACTION, uint64(sig), 0, tracer.Out, 8)
+		if err != nil {
 			return err
 		}
-		le := binary.LittleEndian
-		p.Signals.Actions = append(p.Signals.Actions, image.SigAction{
-			Signal: sig, Handler: le.Uint64(b[:]), Flags: le.Uint64(b[8:]), Restorer: le.Uint64(b[16:]), Mask: le.Uint64(b[24:]),
-		})
 	}
 	return nil
 }

@@ -71,6 +71,7 @@ func attempt(tr tracer.Tracing, init int, waits *Waits, twins *Twins) (_ *Tasks,
 			}
 			ts.looked[tid] = true
 		}
+		waits.forget(ts.stopped)
 		return ts, nil
 	}
 	return nil, fmt.Errorf("suspend: the job makes processes faster than they can be stopped, or has one that may not be traced (%d passes)", passes)

@@ -16,25 +16,26 @@ const prGetTIDAddress = 40 // PR_GET_TID_ADDRESS of prctl(2)
 
 // captureThread captures one stopped thread. r is entered in it; the registers
 // that Leave will put back may be changed so that an interrupted call goes on.
-// abort is where the critical section that it was in is left for, or 0.
-func captureThread(tr tracer.Tracing, r *tracer.Remote, task *Task, abort uint64, waits *Waits) (t image.Thread, err error) {
+// abort is where the critical section that it was in is left for, or 0. What the
+// thread itself has to be asked is added to b.
+func captureThread(tr tracer.Tracing, r *tracer.Remote, b *tracer.Batch, task *Task, t *image.Thread, abort uint64, waits *Waits) error {
 	st, err := readStatus(task.PID, r.TID)
 	if err != nil {
-		return t, err
+		return err
 	}
 	t.TID, t.Comm, t.SigMask = st.PodPID, st.Name, r.Mask()
 	if t.Pending, err = tr.Pending(r.TID, false); err != nil {
-		return t, err
+		return err
 	}
 	if t.XState, err = tr.XState(r.TID); err != nil {
-		return t, err
+		return err
 	}
 	if t.RobustList, t.RobustLen, err = tracer.RobustList(r.TID); err != nil {
-		return t, err
+		return err
 	}
 	c, err := tr.Rseq(r.TID)
 	if err != nil {
-		return t, fmt.Errorf("%w (Linux 5.13 is needed)", err)
+		return fmt.Errorf("%w (Linux 5.13 is needed)", err)
 	}
 	t.Rseq = image.Rseq{Address: c.Address, Size: c.Size, Signature: c.Signature, Flags: c.Flags}
 	if abort != 0 {
@@ -43,38 +44,39 @@ func captureThread(tr tracer.Tracing, r *tracer.Remote, task *Task, abort uint64
 	t.Restart = waits.interrupted(r.TID, r.Saved())
 	t.Registers = tracer.RegsBytes(r.Saved())
 	if t.TimerSlack, err = number(r.TID, "timerslack_ns", 10); err != nil {
-		return t, err
+		return err
 	}
-	return t, errors.Join(captureInjected(r, &t), captureSched(r.TID, &t))
+	return errors.Join(captureInjected(b, t), captureSched(r.TID, t))
 }
 
 // captureInjected asks the thread what only it can tell.
-func captureInjected(r *tracer.Remote, t *image.Thread) error {
-	var b [24]byte
-	if _, err := r.Syscall(unix.SYS_PRCTL, prGetTIDAddress, uint64(r.Scratch())); err != nil {
-		return fmt.Errorf("prctl PR_GET_TID_ADDRESS (CONFIG_CHECKPOINT_RESTORE is needed): %w", err)
-	}
-	if err := r.Get(0, b[:8]); err != nil {
-		return err
-	}
-	t.ClearTID = binary.LittleEndian.Uint64(b[:])
-	if _, err := r.Syscall(unix.SYS_SIGALTSTACK, 0, uint64(r.Scratch())); err != nil {
-		return fmt.Errorf("sigaltstack: %w", err)
-	}
-	if err := r.Get(0, b[:]); err != nil {
-		return err
-	}
-	for i := range t.SigStack {
-		t.SigStack[i] = binary.LittleEndian.Uint64(b[8*i:])
-	}
-	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, uint64(r.Scratch())); err != nil {
-		return fmt.Errorf("prctl PR_GET_PDEATHSIG: %w", err)
-	}
-	if err := r.Get(0, b[:4]); err != nil {
-		return err
-	}
-	t.PDeathSig = int(binary.LittleEndian.Uint32(b[:]))
-	return nil
+func captureInjected(b *tracer.Batch, t *image.Thread) error {
+	le := binary.LittleEndian
+	return errors.Join(
+		b.Ask(8, func(_ uint64, out []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("prctl PR_GET_TID_ADDRESS (CONFIG_CHECKPOINT_RESTORE is needed): %w", err)
+			}
+			t.ClearTID = le.Uint64(out)
+			return nil
+		}, unix.SYS_PRCTL, prGetTIDAddress, tracer.Out),
+		b.Ask(24, func(_ uint64, out []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("sigaltstack: %w", err)
+			}
+			for i := range t.SigStack {
+				t.SigStack[i] = le.Uint64(out[8*i:])
+			}
+			return nil
+		}, unix.SYS_SIGALTSTACK, 0, tracer.Out),
+		b.Ask(8, func(_ uint64, out []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("prctl PR_GET_PDEATHSIG: %w", err)
+			}
+			t.PDeathSig = int(le.Uint32(out))
+			return nil
+		}, unix.SYS_PRCTL, unix.PR_GET_PDEATHSIG, tracer.Out),
+	)
 }
 
 // restoreThread gives a stopped stub thread everything of the image but its

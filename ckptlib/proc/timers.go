@@ -3,6 +3,7 @@ package proc
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -23,59 +24,63 @@ const prTimerCreateRestoreIDs = 77
 const maxTimerTries = 1 << 16
 
 // captureTimers reads interval timers and POSIX timers.
-func captureTimers(r *tracer.Remote, t *Task, p *image.Process) error {
+func captureTimers(b *tracer.Batch, t *Task, p *image.Process) error {
 	for i := range p.Timers.Interval {
-		if _, err := r.Syscall(unix.SYS_GETITIMER, uint64(i), uint64(r.Scratch())); err != nil {
-			return fmt.Errorf("getitimer %d: %w", i, err)
-		}
-		w, err := getWords(r, 4) // struct itimerval: interval and value, seconds and microseconds
-		if err != nil {
+		if err := b.Ask(32, func(_ uint64, out []byte, err error) error {
+			if err != nil {
+				return fmt.Errorf("getitimer %d: %w", i, err)
+			}
+			w := words(out) // struct itimerval: interval and value, seconds and microseconds
+			it := image.IntervalTimer{Interval: w[0]*1e9 + w[1]*1e3, Value: w[2]*1e9 + w[3]*1e3}
+			if it.Value == 0 {
+				// It has expired and its SIGALRM is pending: the kernel would arm it again
+				// when the signal is taken.
+				it.Value = it.Interval
+			}
+			p.Timers.Interval[i] = it
+			return nil
+		}, unix.SYS_GETITIMER, uint64(i), tracer.Out); err != nil {
 			return err
 		}
-		it := image.IntervalTimer{Interval: w[0]*1e9 + w[1]*1e3, Value: w[2]*1e9 + w[3]*1e3}
-		if it.Value == 0 {
-			// It has expired and its SIGALRM is pending: the kernel would arm it again
-			// when the signal is taken.
-			it.Value = it.Interval
-		}
-		p.Timers.Interval[i] = it
 	}
-	timers, err := posixTimers(t.PID)
-	if err != nil {
+	var err error
+	if p.Timers.POSIX, err = posixTimers(t.PID); err != nil {
 		return err
 	}
-	for _, pt := range timers {
-		if _, err := r.Syscall(unix.SYS_TIMER_GETTIME, uint64(pt.ID), uint64(r.Scratch())); err != nil {
-			return fmt.Errorf("timer_gettime of timer %d: %w", pt.ID, err)
-		}
-		w, err := getWords(r, 4) // struct itimerspec: nanoseconds
-		if err != nil {
-			return err
-		}
-		pt.Interval, pt.Value = w[0]*1e9+w[1], w[2]*1e9+w[3]
-		over, err := r.Syscall(unix.SYS_TIMER_GETOVERRUN, uint64(pt.ID))
-		if err != nil {
-			return fmt.Errorf("timer_getoverrun of timer %d: %w", pt.ID, err)
-		}
-		pt.Overrun = int(over)
+	for i := range p.Timers.POSIX {
+		pt := &p.Timers.POSIX[i]
 		if pt.Notify&^sigevThreadID == 0 && pt.Notify&sigevThreadID != 0 {
 			pt.TID = podTID(t, pt.TID)
 		}
-		p.Timers.POSIX = append(p.Timers.POSIX, pt)
+		if err := errors.Join(
+			b.Ask(32, func(_ uint64, out []byte, err error) error {
+				if err != nil {
+					return fmt.Errorf("timer_gettime of timer %d: %w", pt.ID, err)
+				}
+				w := words(out) // struct itimerspec: nanoseconds
+				pt.Interval, pt.Value = w[0]*1e9+w[1], w[2]*1e9+w[3]
+				return nil
+			}, unix.SYS_TIMER_GETTIME, uint64(pt.ID), tracer.Out),
+			b.Ask(0, func(ret uint64, _ []byte, err error) error {
+				if err != nil {
+					return fmt.Errorf("timer_getoverrun of timer %d: %w", pt.ID, err)
+				}
+				pt.Overrun = int(ret)
+				return nil
+			}, unix.SYS_TIMER_GETOVERRUN, uint64(pt.ID)),
+		); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func getWords(r *tracer.Remote, n int) ([]int64, error) {
-	b := make([]byte, 8*n)
-	if err := r.Get(0, b); err != nil {
-		return nil, err
-	}
-	w := make([]int64, n)
+func words(b []byte) []int64 {
+	w := make([]int64, len(b)/8)
 	for i := range w {
 		w[i] = int64(binary.LittleEndian.Uint64(b[8*i:]))
 	}
-	return w, nil
+	return w
 }
 
 // sigevThreadID is SIGEV_THREAD_ID.

@@ -78,7 +78,12 @@ const initPID = 1
 
 // make makes a process and all below it. Its parent is in the session birth.
 func (t *Tree) make(p *image.Process, parent *tracer.Remote, birth int) error {
-	s, err := t.clone(parent, p.PID, unix.SIGCHLD)
+	if p.SharesFiles || p.SharesFS {
+		if o := t.byPID[p.PPID]; o == nil || o.Remote != parent {
+			return fmt.Errorf("make process %d: it cannot be born of process %d, with which it shares", p.PID, p.PPID)
+		}
+	}
+	s, err := t.clone(parent, pod.CloneArgs{Flags: cloneFlags(p), PID: p.PID, ExitSignal: unix.SIGCHLD})
 	if err != nil {
 		return err
 	}
@@ -125,8 +130,8 @@ func (t *Tree) bornIn(p *image.Process) int {
 }
 
 // clone makes a process and enters it.
-func (t *Tree) clone(parent *tracer.Remote, pid int, exit unix.Signal) (*Stub, error) {
-	child, err := pod.Clone(t.tr, parent, pod.CloneArgs{ExitSignal: exit, PID: pid})
+func (t *Tree) clone(parent *tracer.Remote, a pod.CloneArgs) (*Stub, error) {
+	child, err := pod.Clone(t.tr, parent, a)
 	if err != nil {
 		return nil, err
 	}

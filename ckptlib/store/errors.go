@@ -57,18 +57,24 @@ func remedy(err error) error {
 	hint := ""
 	switch {
 	case errors.Is(err, syscall.ENOSPC):
-		hint = "free some space there, or choose another file system with --ckpt-dir"
+		hint = "free some space there"
 	case errors.Is(err, syscall.EDQUOT):
-		hint = "ask for a larger quota, remove old generations, or choose another file system with --ckpt-dir"
+		hint = "ask for a larger quota, or remove old generations"
 	case errors.Is(err, syscall.EFBIG):
-		hint = "raise the limit on file sizes (ulimit -f), or choose another file system with --ckpt-dir"
+		hint = "raise the limit on file sizes (ulimit -f)"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		hint = "choose a directory that you may write to with --ckpt-dir"
+		hint = "make it writable"
 	}
 	if hint == "" {
 		return err
 	}
 	return fmt.Errorf("%w: %s", err, hint)
+}
+
+// elsewhere is remedy for a store that does not exist yet: another place will do,
+// too.
+func elsewhere(err error) error {
+	return fmt.Errorf("%w; or choose another place with --ckpt-dir", remedy(err))
 }
 
 // readError turns the error of opening or reading a file that must be there

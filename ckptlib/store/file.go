@@ -123,7 +123,7 @@ func (s *Store) readFile(fi FileInfo) ([]byte, error) {
 // mkdir makes a directory below the store; that it exists is no error.
 func (s *Store) mkdir(name string) error {
 	if err := os.Mkdir(s.path(name), dirMode); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("prepare checkpoint store: %w", remedy(err))
+		return fmt.Errorf("prepare checkpoint store: %w", elsewhere(err))
 	}
 	return nil
 }

@@ -58,7 +58,7 @@ func create(dir string) (*Store, error) {
 		return nil, fmt.Errorf("%s does not exist: make it first (mkdir -p), or choose another place with --ckpt-dir",
 			filepath.Dir(dir))
 	default:
-		return nil, remedy(err)
+		return nil, elsewhere(err)
 	}
 	if err := errors.Join(s.mkdir(genDir), s.mkdir(packDir)); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func create(dir string) (*Store, error) {
 		return nil, ErrExists
 	}
 	if err != nil {
-		return nil, remedy(err)
+		return nil, elsewhere(err)
 	}
 	return s, nil
 }
@@ -101,7 +101,7 @@ func (s *Store) checkEmpty() error {
 		}
 	}
 	if err := os.Chmod(s.dir, dirMode); err != nil {
-		return remedy(err)
+		return elsewhere(err)
 	}
 	return nil
 }

@@ -10,8 +10,9 @@
 // the kernel detaches them and the job runs on. Only stubs, processes that are
 // being rebuilt and are not a job yet, die with their tracer.
 //
-// System calls are made in a stopped thread by single-stepping one syscall
-// instruction, that of the vdso, which every process has: nothing is written to
-// the process's text, and the same way works before, during and after a
-// rebuild.
+// System calls are made in a stopped thread by the syscall instruction of the
+// vdso, which every process has, between the two stops that ptrace makes of a
+// call: nothing is written to the process's text, and the same way works before,
+// during and after a rebuild. Many calls at once are made by a few instructions
+// in memory that is mapped for the time being (Batch).
 package tracer

@@ -27,7 +27,8 @@ type Remote struct {
 	gadget  uint64
 	scratch uint64
 	child   int
-	stepped bool // the kernel has a step to report yet
+	stops   int  // at the ends of the call under way, of two
+	batch   bool // the scratch memory can be executed, and SIGTRAP harms nothing
 }
 
 // Enter prepares a stopped thread for system calls: its registers and signal
@@ -41,8 +42,15 @@ func (tr Tracing) Enter(tid int, vdso Addr) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
-	addr, err := r.Syscall(unix.SYS_MMAP, 0, ScratchSize, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+	// A program or a host may forbid memory that is writable and executable.
+	var addr uint64
+	for _, prot := range []uint64{unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC, unix.PROT_READ | unix.PROT_WRITE} {
+		addr, err = r.Syscall(unix.SYS_MMAP, 0, ScratchSize+batchSize, prot, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
+		if err == nil {
+			r.batch = prot&unix.PROT_EXEC != 0 && !r.tr.needsSIGTRAP(tid)
+			break
+		}
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map scratch memory in thread %d: %w", tid, err), r.restore())
 	}
@@ -71,6 +79,12 @@ func (tr Tracing) EnterBare(tid int, vdso Addr) (*Remote, error) {
 // bytes, readable and writable. Leave does not unmap it.
 func (r *Remote) UseScratch(a Addr) { r.scratch = uint64(a) }
 
+// ShareScratch gives the Remote the scratch memory of another thread of its
+// process, which was entered with it. LeaveBare leaves it there.
+func (r *Remote) ShareScratch(of *Remote) {
+	r.scratch, r.batch = of.scratch, of.batch && !r.tr.needsSIGTRAP(r.TID)
+}
+
 // Scratch is the address of the scratch memory.
 func (r *Remote) Scratch() Addr { return Addr(r.scratch) }
 
@@ -92,7 +106,7 @@ func (r *Remote) SetMask(m uint64) { r.mask = m }
 func (r *Remote) Leave() error {
 	var err error
 	if r.scratch != 0 {
-		_, err = r.Syscall(unix.SYS_MUNMAP, r.scratch, ScratchSize)
+		_, err = r.Syscall(unix.SYS_MUNMAP, r.scratch, ScratchSize+batchSize)
 	}
 	return errors.Join(err, r.restore())
 }
@@ -101,26 +115,7 @@ func (r *Remote) Leave() error {
 func (r *Remote) LeaveBare() error { return r.restore() }
 
 func (r *Remote) restore() error {
-	return errors.Join(r.unstep(), r.tr.SetRegs(r.TID, &r.saved), r.tr.SetSigMask(r.TID, r.mask))
-}
-
-// unstep has the kernel forget that it is stepping the thread. It does so when a
-// tracer lets go of it, but not when the tracer dies: the thread would get
-// SIGTRAP, and the program end. With a stop asked for before, the thread does not
-// come as far as the program's code.
-func (r *Remote) unstep() error {
-	if !r.stepped {
-		return nil
-	}
-	r.stepped = false
-	if err := r.tr.Interrupt(r.TID); err != nil {
-		return err
-	}
-	if err := r.tr.Cont(r.TID, 0); err != nil {
-		return err
-	}
-	_, err := r.tr.WaitStop(r.TID)
-	return err
+	return errors.Join(r.tr.SetRegs(r.TID, &r.saved), r.tr.SetSigMask(r.TID, r.mask))
 }
 
 // Child is the thread or process that the last Syscall made, as the tracer sees
@@ -171,49 +166,54 @@ func (r *Remote) result() (uint64, error) {
 	return out.Rax, nil
 }
 
-// step runs one instruction, a system call, to its end.
+// step runs one instruction, a system call, to its end. The kernel stops the
+// thread before and after the call. To single-step it would be one stop only, but
+// end in SIGTRAP, which as it is blocked would lose its handler; and when a
+// tracer dies the kernel would go on stepping what it had stepped.
 func (r *Remote) step() error {
-	if err := r.startStep(); err != nil {
+	r.stops = 0
+	if err := r.goOn(); err != nil {
 		return err
 	}
-	return r.finishStep(time.Now().Add(syscallTimeout))
+	return r.finishStep(2, time.Now().Add(syscallTimeout))
 }
 
-func (r *Remote) startStep() error {
-	r.stepped = true
-	return r.tr.request("PTRACE_SINGLESTEP", unix.PTRACE_SINGLESTEP, r.TID, 0, 0)
+func (r *Remote) goOn() error {
+	return r.tr.request("PTRACE_SYSCALL", unix.PTRACE_SYSCALL, r.TID, 0, 0)
 }
 
-// finishStep waits until the instruction is done.
-func (r *Remote) finishStep(deadline time.Time) error {
+// finishStep waits for the first or second of a call's stops.
+func (r *Remote) finishStep(stops int, deadline time.Time) error {
 	for {
 		ws, err := r.tr.wait(r.TID, deadline)
 		if err != nil {
 			return err
 		}
 		if !ws.Stopped() {
-			return &ThreadError{"PTRACE_SINGLESTEP", r.TID, unix.ESRCH}
+			return &ThreadError{"PTRACE_SYSCALL", r.TID, unix.ESRCH}
 		}
 		switch event := int(ws) >> 16; {
 		case event == 0 && ws.StopSignal() == unix.SIGTRAP:
-			return nil
+			if r.stops++; r.stops == stops {
+				return nil
+			}
 		case event == unix.PTRACE_EVENT_CLONE, event == unix.PTRACE_EVENT_FORK, event == unix.PTRACE_EVENT_VFORK:
-			// The stop inside of clone; the end of the call is another step.
+			// The stop inside of clone.
 			child, err := r.tr.eventMsg(r.TID)
 			if err != nil {
 				return err
 			}
 			r.child = child
 		case event == ptraceEventStopVal:
-			// A group stop or a second interrupt: step on.
+			// A group stop or a second interrupt: on.
 		default:
 			// All signals are blocked: this is SIGSTOP, or a fault of the
 			// kernel's making, which ends the attempt.
 			if ws.StopSignal() != unix.SIGSTOP {
-				return &ThreadError{"PTRACE_SINGLESTEP", r.TID, fmt.Errorf("stopped by %v", ws.StopSignal())}
+				return &ThreadError{"PTRACE_SYSCALL", r.TID, fmt.Errorf("stopped by %v", ws.StopSignal())}
 			}
 		}
-		if err := r.startStep(); err != nil {
+		if err := r.goOn(); err != nil {
 			return err
 		}
 	}

@@ -23,9 +23,10 @@ type victim struct {
 	out *bufio.Reader
 }
 
-func startVictim(t *testing.T) *victim {
+// startVictim starts one, which executes first, if any, before it answers.
+func startVictim(t *testing.T, first ...string) *victim {
 	t.Helper()
-	v := &victim{cmd: exec.Command("sh", "-c", `while read x; do echo "$x $$"; done`)}
+	v := &victim{cmd: exec.Command("sh", "-c", strings.Join(first, ";")+"\n"+`while read x; do echo "$x $$"; done`)}
 	var err error
 	if v.in, err = v.cmd.StdinPipe(); err != nil {
 		t.Fatal(err)

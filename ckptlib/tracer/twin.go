@@ -27,15 +27,21 @@ func (r *Remote) StartTwin() error {
 	if err := r.tr.SetRegs(r.TID, &regs); err != nil {
 		return err
 	}
-	r.child = 0
-	return r.startStep()
+	r.child, r.stops = 0, 0
+	if err := r.goOn(); err != nil {
+		return err
+	}
+	if err := r.finishStep(1, time.Now().Add(syscallTimeout)); err != nil {
+		return err
+	}
+	return r.goOn()
 }
 
 // FinishTwin waits for the copy that StartTwin began and returns its pid as the
 // tracer sees it. It dies with the tracer; whoever has it ends it with Kill, and
 // then has its parent reap it. An unix.Errno says why the kernel made none.
 func (r *Remote) FinishTwin() (pid int, err error) {
-	err = r.finishStep(time.Now().Add(syscallTimeout))
+	err = r.finishStep(2, time.Now().Add(syscallTimeout))
 	if err == nil {
 		_, err = r.result()
 	}

@@ -32,7 +32,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 		return nothing{}, err
 	}
 	a.mu.Lock()
-	id, busy, writer, written := a.id, a.ckpt != nil, a.writer, a.written
+	busy := a.ckpt != nil
 	a.mu.Unlock()
 	if busy {
 		return nothing{}, ckptlib.ErrBusy
@@ -41,28 +41,47 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if err != nil {
 		return nothing{}, err
 	}
-	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{Stop: r.Stop, Compress: r.Compress, Newest: r.Known}}
-	if r.Known > 0 {
-		g, err := st.Load(r.Known)
-		if err != nil {
+	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{
+		Stop: r.Stop, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify,
+	}}
+	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
+		if ctx.Err() != nil {
 			return nothing{}, err
 		}
-		o := store.IndexOptions{Pods: []int{id}, MaxBytes: indexBytes}
-		if written == r.Known {
-			o.Have = writer
-		}
-		if c.options.Known, err = st.Index(ctx, g, o); err != nil {
-			return nothing{}, err
-		}
-		if damaged := c.options.Known.Damaged(); damaged != nil {
-			a.warn(fmt.Sprintf("%v; what this checkpoint needs of it is written again", damaged))
-		}
+		// It may have been pruned, or damaged; what is in memory is neither.
+		a.warn(fmt.Sprintf("checkpoint %d cannot be built on: %v; everything is written again", r.Known, err))
 	}
 	p.Prepare()
 	a.mu.Lock()
 	a.ckpt = c
 	a.mu.Unlock()
 	return nothing{}, nil
+}
+
+// knownPages reads which pages of this pod need not be written again, since a
+// generation has them; 0 is none. What of it is damaged is not among them.
+func (a *agent) knownPages(ctx context.Context, st *store.Store, generation int) (*store.Index, error) {
+	if generation == 0 {
+		return nil, nil
+	}
+	g, err := st.Load(generation)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	o := store.IndexOptions{Pods: []int{a.id}, MaxBytes: indexBytes}
+	if a.written == generation {
+		o.Have = a.writer
+	}
+	a.mu.Unlock()
+	x, err := st.Index(ctx, g, o)
+	if err != nil {
+		return nil, err
+	}
+	if damaged := x.Damaged(); damaged != nil {
+		a.warn(fmt.Sprintf("%v; what this checkpoint needs of it is written again", damaged))
+	}
+	return x, nil
 }
 
 // current is the checkpoint under way.

@@ -14,7 +14,7 @@ import (
 // checkDir looks whether the checkpoint directory is, here too, the one that the
 // coordinator means, and whether this host may write to it.
 func (a *agent) checkDir(_ context.Context, r rpc.Dir) (nothing, error) {
-	const remedy = "it must be on a file system that all hosts of the job share; choose another with --ckpt-dir"
+	const remedy = "it must be on a file system that all hosts of the job share"
 	b, err := os.ReadFile(filepath.Join(r.Path, r.Mark))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

@@ -62,6 +62,7 @@ func TestLinesOfBothFamiliesAreRead(t *testing.T) {
 			r.CkptDir, r.CkptInterval, r.CkptKeep, r.CkptMode, r.CkptCompress = "d", 10*time.Minute, 3, CkptStop, CompressZstd
 			r.CkptOn = []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGINT}
 		}},
+		{"--ckpt-track off --verify-pages ./a.out", func(r *Run) { r.CkptUntracked, r.CkptVerify = true, true }},
 		{"--ckpt-interval auto --ckpt-on none ./a.out", func(r *Run) { r.CkptIntervalAuto, r.CkptOn = true, []syscall.Signal{} }},
 		{"-ckpoint on -ckpoint-interval 60 ./a.out", func(r *Run) {
 			r.CkptInterval = time.Minute

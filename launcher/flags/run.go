@@ -130,6 +130,10 @@ type Checkpointing struct {
 	CkptMode CkptMode
 	// CkptCompress is CompressAuto by default.
 	CkptCompress Compression
+	// CkptUntracked has every page read at each checkpoint, changed or not.
+	CkptUntracked bool
+	// CkptVerify has the bytes of pages with equal keys compared.
+	CkptVerify bool
 	// CkptOn are the signals that cause a checkpoint: nil if not given,
 	// empty for --ckpt-on none.
 	CkptOn []syscall.Signal

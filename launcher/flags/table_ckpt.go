@@ -44,6 +44,23 @@ var ckptOptions = []option{
 		},
 	},
 	{
+		name: "ckpt-track", arg: "on|off", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "on (the default): the kernel tells which pages have changed since the last checkpoint; off: every page is read each time",
+		set: func(p *parser, v string) error {
+			_, err := oneOf(v, "on", "off")
+			p.run.CkptUntracked = strings.EqualFold(v, "off")
+			return err
+		},
+	},
+	{
+		name: "verify-pages", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "compare the bytes of pages that are taken to be equal by their keys (xxh3-128); checkpoints take longer",
+		set: func(p *parser, _ string) error {
+			p.run.CkptVerify = true
+			return nil
+		},
+	},
+	{
 		name: "ckpt-on", arg: "SIGNALS", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
 		doc: "checkpoint when gompirun receives one of these, such as TERM,USR1; or none",
 		set: func(p *parser, v string) (err error) {

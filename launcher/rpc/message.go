@@ -116,6 +116,9 @@ type Generation struct {
 	Known    int    `json:"known"`
 	Compress string `json:"compress"`
 	Stop     bool   `json:"stop"`
+	// Untracked has all pages read, and Verify the bytes of equal ones compared.
+	Untracked bool `json:"untracked"`
+	Verify    bool `json:"verify"`
 }
 
 // Drained is how far the connections of a pod are drained.

@@ -24,8 +24,16 @@ func GetFD(pid, num int) (int, error) {
 	return fd, nil
 }
 
+// Shareable is what processes and threads may have in common: a type of kcmp(2).
+type Shareable int
+
 // Types of kcmp(2).
-const kcmpFile, kcmpVM = 0, 1
+const (
+	kcmpFile           = 0
+	kcmpVM   Shareable = 1
+	Files    Shareable = 2 // the table of descriptors (CLONE_FILES)
+	FS       Shareable = 3 // directories and the file mode mask (CLONE_FS)
+)
 
 // SameFile tells whether two descriptors of this process refer to one open file
 // description, by kcmp(2) (CONFIG_KCMP).
@@ -40,9 +48,17 @@ func SameFile(a, b int) (bool, error) {
 
 // SameMemory tells whether two processes share their address space, by kcmp(2).
 func SameMemory(a, b int) (bool, error) {
-	r, _, e := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), kcmpVM, 0, 0, 0)
+	n, err := Compare(a, b, kcmpVM)
+	return n == 0 && err == nil, err
+}
+
+// Compare orders two processes or threads by what they have of a kind; 0 is that
+// they share it.
+func Compare(a, b int, what Shareable) (int, error) {
+	r, _, e := unix.Syscall6(unix.SYS_KCMP, uintptr(a), uintptr(b), uintptr(what), 0, 0, 0)
 	if e != 0 {
-		return false, os.NewSyscallError("kcmp", e)
+		return 0, os.NewSyscallError("kcmp", e)
 	}
-	return r == 0, nil
+	// 1 is less, 2 is greater, 3 is unequal without an order.
+	return [...]int{0, -1, 1, 1}[r&3], nil
 }

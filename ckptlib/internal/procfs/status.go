@@ -13,6 +13,7 @@ import (
 type Status struct {
 	Name                   string
 	State                  byte // 'R', 'S', 'D', 'T', 't', 'Z', 'X'
+	TGID                   int  // the process of a thread, as the reader sees it
 	TracerPID              int
 	PodPID                 int // in the innermost pid namespace
 	PodPGID, PodSID        int // likewise
@@ -47,6 +48,8 @@ func ReadStatus(dir string) (s Status, err error) {
 			s.Name = val
 		case "State":
 			s.State = val[0]
+		case "Tgid":
+			s.TGID, _ = strconv.Atoi(val)
 		case "TracerPid":
 			s.TracerPID, _ = strconv.Atoi(val)
 		case "NSpid":

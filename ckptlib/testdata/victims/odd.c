@@ -22,6 +22,11 @@ static void *waits(void *arg) {
 		wrong("epoll_wait: %s", strerror(errno));
 	return NULL;
 }
+static void *unshares(void *arg) {
+	MUST(unshare(CLONE_FILES));
+	MUST(write(((int *)arg)[1], "x", 1));
+	return other(NULL) ? NULL : NULL;
+}
 static void *leaves(void *arg) {
 	for (;;)
 		pause();
@@ -47,6 +52,42 @@ int main(int argc, char **argv) {
 		p[0] = 1;
 	} else if (!strcmp(kind, "shares-memory")) {
 		child = MUST(clone(other, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
+	} else if (!strcmp(kind, "namespace") || !strcmp(kind, "chroot")) {
+		child = MUST(fork());
+		if (!child) {
+			MUST(unshare(*kind == 'n' ? CLONE_NEWUSER | CLONE_NEWUTS : 0));
+			if (*kind == 'c') {
+				MUST(chroot("/usr"));
+				MUST(chdir("/"));
+			}
+			MUST(write(undone[1], "x", 1));
+			other(NULL);
+		}
+		char c;
+		MUST(read(undone[0], &c, 1));
+	} else if (!strcmp(kind, "own-descriptors")) {
+		child = MUST(fork());
+		if (!child) {
+			pthread_t t;
+			pthread_create(&t, NULL, unshares, undone);
+			other(NULL);
+		}
+		char c;
+		MUST(read(undone[0], &c, 1));
+	} else if (!strcmp(kind, "sibling")) {
+		// The one that made the two ends: they share with each other.
+		pid_t made[2] = {0}, maker = MUST(fork());
+		if (!maker) {
+			setpgid(0, 0);
+			for (int i = 0; i < 2; i++)
+				if (!(made[i] = MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0))))
+					other(NULL);
+			_exit(0);
+		}
+		child = -maker;
+		siginfo_t i;
+		MUST(prctl(PR_SET_CHILD_SUBREAPER, 1)); // they become its
+		MUST(waitid(P_PID, maker, &i, WEXITED));
 	} else if (!strcmp(kind, "seccomp")) {
 		struct sock_filter f = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 		struct sock_fprog p = {1, &f};
@@ -87,7 +128,9 @@ int main(int argc, char **argv) {
 			say("%d%s", ++n, trouble);
 		} else if (is("undo")) {
 			kill(child, SIGKILL);
-			MUST(waitpid(child, NULL, 0) == child ? 0 : -1);
+			MUST(waitpid(child, NULL, 0));
+			while (child < 0 && waitpid(child, NULL, 0) > 0)
+				;
 			say("undone");
 		}
 	}

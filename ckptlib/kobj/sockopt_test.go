@@ -1,0 +1,78 @@
+package kobj
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
+)
+
+// TestEveryOptionComesBack sets each option of the table that an int can be
+// given to something else than its default, captures the socket and restores it.
+func TestEveryOptionComesBack(t *testing.T) {
+	testuser.Again(t)
+	for _, kind := range [][2]int{{v4, stream}, {v6, stream}, {v4, unix.SOCK_DGRAM}, {v6, unix.SOCK_DGRAM}} {
+		var set int
+		for i := range sockopts {
+			o := &sockopts[i]
+			if !o.applies(kind[0], kind[1]) || o.name == unix.SO_RCVBUF || o.name == unix.SO_SNDBUF || o.size != 4 {
+				continue
+			}
+			t.Run(fmt.Sprintf("family %d type %d level %d option %d", kind[0], kind[1], o.level, o.name), func(t *testing.T) {
+				fd, err := unix.Socket(kind[0], kind[1]|unix.SOCK_CLOEXEC, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer unix.Close(fd)
+				fresh := o.read(fd)
+				if fresh == nil {
+					return
+				}
+				var want []byte
+				for _, v := range []int32{int32(binary.NativeEndian.Uint32(fresh)) + 1, 0, 1, 2, 16} {
+					b := binary.NativeEndian.AppendUint32(nil, uint32(v))
+					if o.write(fd, b) == nil {
+						if want = o.read(fd); !bytes.Equal(want, fresh) {
+							break
+						}
+					}
+				}
+				if bytes.Equal(want, fresh) || want == nil {
+					return // not settable
+				}
+				set++
+				p := newTestPod(t)
+				s := &Source{FD: fd, PID: unix.Getpid(), Num: fd}
+				if err := s.look(); err != nil {
+					t.Fatal(err)
+				}
+				f, err := Capture(p, s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				m := &Maker{Warn: t.Logf}
+				again, err := Restore(m, &f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer unix.Close(again)
+				m.File = func(image.FileID) (int, error) { return again, nil }
+				if err := Settle(m, &f); err != nil {
+					t.Fatal(err)
+				}
+				if got := o.read(again); !bytes.Equal(got, want) {
+					t.Errorf("option is %x, want %x (by default %x)", got, want, fresh)
+				}
+			})
+		}
+		t.Logf("family %d type %d: %d options", kind[0], kind[1], set)
+		if set < 20 {
+			t.Errorf("only %d options could be set on sockets of family %d and type %d", set, kind[0], kind[1])
+		}
+	}
+}
