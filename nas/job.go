@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os/exec"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,24 +18,6 @@ const patience = 20 * time.Second
 
 // generations are kept, so that long jobs do not fill the disk.
 const generations = "3"
-
-// A result is a line of the table.
-type result struct {
-	job
-	verified    bool
-	failure     error // what else went wrong
-	remarks     []string
-	kills       int
-	runTime     time.Duration // until the result was told, all lives and what was between them
-	restarts    []float64     // seconds until the ranks went on
-	checkpoints []checkpoint
-}
-
-func (r *result) ok() bool { return r.verified && r.failure == nil }
-
-func (r *result) remark(format string, args ...any) {
-	r.remarks = append(r.remarks, fmt.Sprintf(format, args...))
-}
 
 // A runner runs one job.
 type runner struct {
@@ -266,14 +247,4 @@ func (r *runner) abandon(why error) error {
 		r.life.gone()
 	}
 	return errors.Join(why, err)
-}
-
-// median is the middle of the values, 0 if there are none.
-func median(values []float64) float64 {
-	v := slices.Sorted(slices.Values(values))
-	n := len(v)
-	if n == 0 {
-		return 0
-	}
-	return (v[(n-1)/2] + v[n/2]) / 2
 }

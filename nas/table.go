@@ -2,10 +2,30 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
+
+// A result is a line of the table.
+type result struct {
+	job
+	verified    bool
+	failure     error // what else went wrong
+	remarks     []string
+	kills       int
+	runTime     time.Duration // until the result was told, all lives and what was between them
+	restarts    []float64     // seconds until the ranks went on
+	checkpoints []checkpoint
+}
+
+func (r *result) ok() bool { return r.verified && r.failure == nil }
+
+func (r *result) remark(format string, args ...any) {
+	r.remarks = append(r.remarks, fmt.Sprintf(format, args...))
+}
 
 var titles = []string{
 	"program", "class", "ranks", "MPI", "result", "run, s", "kills",
@@ -70,4 +90,14 @@ func (r *result) row() []string {
 		remarks = append(remarks, first)
 	}
 	return append(row, strings.Join(remarks, "; "))
+}
+
+// median is the middle of the values, 0 if there are none.
+func median(values []float64) float64 {
+	v := slices.Sorted(slices.Values(values))
+	n := len(v)
+	if n == 0 {
+		return 0
+	}
+	return (v[(n-1)/2] + v[n/2]) / 2
 }
