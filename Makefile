@@ -6,11 +6,12 @@ BIN := bin
 GO ?= go
 
 include nas/nas.mk
+include benchmarks/partrans/partrans.mk
 
 .PHONY: build test demo lint bench setup clean
 .DEFAULT_GOAL := build
 
-build: $(BIN)/gompirun nas
+build: $(BIN)/gompirun nas partrans
 
 $(BIN)/gompirun: FORCE
 	$(GO) build -trimpath -o $@ ./cmd/gompirun
@@ -33,5 +34,5 @@ lint:
 bench: build
 	$(GO) run ./benchmarks
 
-clean: nas-clean
+clean: nas-clean partrans-clean
 	rm -rf $(BIN)

@@ -22,6 +22,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/internal/reaper"
 )
 
 // options are those of the command line.
@@ -85,8 +87,8 @@ func run() (err error) {
 		return fmt.Errorf("%w; make build makes it, -gompirun says where it is", err)
 	}
 	// What a tool leaves behind becomes a child of this process and can be ended.
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("become the reaper of what the tools leave behind: %w", err)
+	if err := reaper.Adopt(); err != nil {
+		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
@@ -95,7 +97,7 @@ func run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	defer sweep()
+	defer reaper.EndAll()
 
 	report := report{Host: describeHost(o.dir), Rounds: o.rounds}
 	for _, name := range o.cases {

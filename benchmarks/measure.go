@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/gompirun/gompirun/internal/reaper"
 )
 
 const (
@@ -98,7 +100,7 @@ func (m *meter) begin(ctx context.Context, j *job) (s session, t *tail, end func
 		return nil, nil, nil, err
 	}
 	end = func() {
-		sweep()
+		reaper.EndAll()
 		t.stop()
 		if err := os.RemoveAll(j.dir); err != nil {
 			m.failed(err)
@@ -152,7 +154,7 @@ func (m *meter) checkpoints(ctx context.Context) error {
 	if _, err := s.checkpoint(ctx, true); err != nil {
 		return err
 	}
-	sweep()
+	reaper.EndAll()
 	return m.restart(ctx, s, o)
 }
 

@@ -3,12 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -85,63 +82,6 @@ func wait(ctx context.Context, cmd *exec.Cmd, limit time.Duration) error {
 	case <-time.After(limit):
 		return fmt.Errorf("%s: no end after %v", command(cmd.Args), limit)
 	}
-}
-
-// sweep ends every descendant of this process. Orphans among them are its
-// children, as it is a subreaper.
-func sweep() {
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		list := descendants()
-		if len(list) == 0 {
-			return
-		}
-		for _, pid := range list {
-			_ = unix.Kill(pid, unix.SIGKILL) // it may be gone already
-			// Those that have a waiter are waited for there.
-			if _, err := unix.Wait4(pid, nil, unix.WNOHANG, nil); err != nil && !errors.Is(err, unix.ECHILD) {
-				return
-			}
-		}
-	}
-}
-
-// descendants lists the processes below this one, parents first.
-func descendants() []int {
-	children := map[int][]int{}
-	for _, pid := range processes() {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue // it has ended
-		}
-		// The name in parentheses may hold anything.
-		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-		if len(f) < 2 {
-			continue
-		}
-		if parent, err := strconv.Atoi(f[1]); err == nil {
-			children[parent] = append(children[parent], pid)
-		}
-	}
-	list := slices.Clone(children[os.Getpid()])
-	for i := 0; i < len(list); i++ {
-		list = append(list, children[list[i]]...)
-	}
-	return list
-}
-
-// processes lists all process ids of the host.
-func processes() []int {
-	names, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil
-	}
-	var list []int
-	for _, n := range names {
-		if pid, err := strconv.Atoi(n.Name()); err == nil {
-			list = append(list, pid)
-		}
-	}
-	return list
 }
 
 // syncFileSystem makes all that was written to the file system of dir durable.

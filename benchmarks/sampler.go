@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/gompirun/gompirun/internal/reaper"
 )
 
 const (
@@ -104,7 +106,7 @@ func (s *sampler) standstill(a, b time.Time) (longest time.Duration) {
 }
 
 func (s *sampler) search() (pids []int) {
-	for _, pid := range processes() {
+	for _, pid := range reaper.Processes() {
 		info, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
 		if err == nil && s.program != nil && os.SameFile(info, s.program) {
 			pids = append(pids, pid)

@@ -38,7 +38,7 @@ type tool interface {
 	start(ctx context.Context, j *job) (session, error)
 }
 
-// A session is a job that runs. Whatever happens, sweep ends it.
+// A session is a job that runs. Whatever happens, reaper.EndAll ends it.
 type session interface {
 	// checkpoint takes one while the job runs, or with last one that may end the
 	// job, and returns when the tool says that it is done.

@@ -9,17 +9,26 @@ import (
 	"time"
 )
 
-// The cases.
+// The families of MPI.
 const (
-	caseProcess = "process"
-	caseOpenMPI = "openmpi"
-	caseMPICH   = "mpich"
+	openMPI = "openmpi"
+	mpich   = "mpich"
+)
+
+// The cases with names of their own elsewhere. Those of MG have the name of the
+// MPI alone.
+const (
+	caseProcess      = "process"
+	caseOpenMPI      = openMPI
+	caseMPICH        = mpich
+	caseHelloOpenMPI = "hello-" + openMPI
+	caseHelloMPICH   = "hello-" + mpich
 )
 
 // caseNames are all cases, usualCases those that are measured unless others are
 // asked for.
 var (
-	caseNames  = []string{caseProcess, "half", "large", "dirty10", "dirty100", "threads", caseOpenMPI, caseMPICH}
+	caseNames  = []string{caseProcess, "half", "large", "dirty10", "dirty100", "threads", caseOpenMPI, caseMPICH, caseHelloOpenMPI, caseHelloMPICH}
 	usualCases = []string{caseProcess, caseOpenMPI, caseMPICH}
 )
 
@@ -69,20 +78,32 @@ type observer interface {
 
 // newWorkload builds the program of a case, under dir.
 func newWorkload(name string, o options, dir string) (workload, error) {
+	switch name {
+	case caseOpenMPI, caseMPICH:
+		return newMG(name, o, dir)
+	case caseHelloOpenMPI:
+		return newHello(openMPI, dir)
+	case caseHelloMPICH:
+		return newHello(mpich, dir)
+	}
 	v, ok := victims[name]
 	if !ok {
-		return newMG(name, o, dir)
-	}
-	source := filepath.Join(dir, "victim.c")
-	if err := os.WriteFile(source, victimSource, 0o644); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("there is no case %q", name)
 	}
 	v.path, v.mib = filepath.Join(dir, "victim-"+name), o.mib*max(1, v.times)
-	cc := exec.Command("cc", "-O2", "-pthread", "-o", v.path, source)
-	if out, err := cc.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("compile the program to be measured: %w: %s", err, out)
+	return &v, compile("cc", victimSource, v.path)
+}
+
+// compile makes a program of C source.
+func compile(compiler string, source []byte, path string) error {
+	file := path + ".c"
+	if err := os.WriteFile(file, source, 0o644); err != nil {
+		return err
 	}
-	return &v, nil
+	if out, err := exec.Command(compiler, "-O2", "-pthread", "-o", path, file).CombinedOutput(); err != nil {
+		return fmt.Errorf("compile the program to be measured: %w: %s", err, out)
+	}
+	return nil
 }
 
 // until waits for a condition on what a program has shown so far.

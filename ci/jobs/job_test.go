@@ -37,10 +37,12 @@ func newSite(t *testing.T, hosts int) *site {
 		t.Fatal(err)
 	}
 	s.copy(filepath.Join(root, "bin", "gompirun"), "gompirun")
-	for _, f := range []string{"openmpi", "mpich"} {
-		for _, n := range []string{"cg", "is", "mg", "ep"} {
-			s.copy(filepath.Join(root, "bin", "nas", f, n), filepath.Join(f, n))
-		}
+	programs, err := filepath.Glob(filepath.Join(root, "bin", "nas", "*", "*"))
+	if err != nil || len(programs) == 0 {
+		t.Fatalf("no programs in bin/nas (%v): run make build first", err)
+	}
+	for _, p := range programs {
+		s.copy(p, filepath.Join(filepath.Base(filepath.Dir(p)), filepath.Base(p)))
 	}
 	return s
 }

@@ -33,19 +33,25 @@ func (s *site) finish(r *run, family string) {
 		for range r.lines { // the rest is in output
 		}
 	}()
-	select {
-	case <-r.done:
-		if r.err != nil {
-			s.t.Errorf("after the verification the run ended with %v, want status 0:\n%s", r.err, r.output())
+	for looks, hangs := 1, 0; hangs < 2; looks++ {
+		select {
+		case <-r.done:
+			if r.err != nil {
+				s.t.Errorf("after the verification the run ended with %v, want status 0:\n%s", r.err, r.output())
+			}
+			return
+		case <-time.After(4 * time.Second):
 		}
-		return
-	case <-time.After(20 * time.Second):
-	}
-	if family != "mpich" {
-		s.t.Fatalf("the job was verified and does not end:\n%s", r.output())
-	}
-	if upstream, where := s.mpichHangs(); !upstream {
-		s.t.Fatalf("the job was verified and does not end, and its ranks are not where MPICH hangs without gompirun:\n%s", where)
+		upstream, where := false, ""
+		if family == "mpich" {
+			upstream, where = s.mpichHangs()
+		}
+		switch {
+		case upstream:
+			hangs++
+		case looks >= 5:
+			s.t.Fatalf("the job was verified and does not end, and not because MPICH hangs as it does without gompirun:\n%s\n%s", where, r.output())
+		}
 	}
 	s.t.Log("MPICH hangs in its MPI_Finalize, as it does without gompirun; the job was verified before")
 }

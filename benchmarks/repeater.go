@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
 	"io"
 	"os"
@@ -13,28 +14,35 @@ import (
 
 const (
 	ranks = 4
-	// The watched job ends by itself some repetitions after its restart, and
-	// says then whether its result is right.
-	watchedRepeat = 12
-	timedRepeat   = 16 // long enough for some checkpoints
 	// compared are the repetitions before the first checkpoint whose median is
 	// the time of one.
 	compared = 4
 )
 
-// mg is NAS MG, class A.
-type mg struct {
+// A repeater is an MPI program that does the same again and again, says so each
+// time, and tells at its end whether its result is right.
+type repeater struct {
 	family, path string
+	what         string // in the title
+	// The watched job ends by itself some repetitions after its restart.
+	watchedRepeat, timedRepeat int
+	// run makes the arguments and the environment for n repetitions.
+	run func(n int) (args, env []string)
 }
 
-// newMG copies the program, so that its processes can be told from others.
-func newMG(family string, o options, dir string) (_ *mg, err error) {
+// newMG is NAS MG, class A. The program is copied, so that its processes can be
+// told from others.
+func newMG(family string, o options, dir string) (*repeater, error) {
 	from, err := os.Open(filepath.Join(o.nas, family, "mg"))
 	if err != nil {
 		return nil, fmt.Errorf("%w; make build makes it, -nas says where it is", err)
 	}
 	defer from.Close()
-	m := &mg{family: family, path: filepath.Join(dir, "mg-"+family)}
+	m := &repeater{
+		family: family, path: filepath.Join(dir, "mg-"+family), what: "NAS MG class A",
+		watchedRepeat: 12, timedRepeat: 16, // long enough for some checkpoints
+		run: func(n int) (args, env []string) { return []string{"A"}, []string{fmt.Sprintf("NAS_REPEAT=%d", n)} },
+	}
 	to, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
 	if err != nil {
 		return nil, err
@@ -45,37 +53,49 @@ func newMG(family string, o options, dir string) (_ *mg, err error) {
 	return m, to.Close()
 }
 
-func (m *mg) title() string {
-	name := map[string]string{caseOpenMPI: "Open MPI", caseMPICH: "MPICH"}[m.family]
-	return fmt.Sprintf("NAS MG class A, %d ranks on one host, %s", ranks, name)
+//go:embed testdata/hello.c
+var helloSource []byte
+
+// newHello is an MPI program that idles: what is left is what a job costs as
+// such.
+func newHello(family, dir string) (*repeater, error) {
+	m := &repeater{
+		family: family, path: filepath.Join(dir, "hello-"+family), what: "MPI hello, idle",
+		watchedRepeat: 200, timedRepeat: 150,
+		run: func(n int) (args, env []string) { return []string{fmt.Sprint(n)}, nil },
+	}
+	return m, compile("mpicc."+family, helloSource, m.path)
 }
 
-func (m *mg) notes() []string {
+func (m *repeater) title() string {
+	name := map[string]string{openMPI: "Open MPI", mpich: "MPICH"}[m.family]
+	return fmt.Sprintf("%s, %d ranks on one host, %s", m.what, ranks, name)
+}
+
+func (m *repeater) notes() []string {
 	return []string{
 		"the pause is the longest time in which no rank's main thread got the processor, from the beginning of the checkpoint to 0.2 s after its end, less the same of as long a time before it",
 		"a restart comes right after a repetition was finished: its time is that until the next one is, less the median time of a repetition",
 	}
 }
 
-func (m *mg) job(repeat int) *job {
+func (m *repeater) job(repeat int) *job {
+	args, env := m.run(repeat)
 	return &job{
-		argv: []string{m.path, "A"}, ranks: ranks, mpi: m.family,
-		env: []string{
-			fmt.Sprintf("NAS_REPEAT=%d", repeat),
-			"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-		},
+		argv: append([]string{m.path}, args...), ranks: ranks, mpi: m.family,
+		env: append(env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"),
 	}
 }
 
-func (m *mg) watched() *job { return m.job(watchedRepeat) }
+func (m *repeater) watched() *job { return m.job(m.watchedRepeat) }
 
-func (m *mg) timed() *job { return m.job(timedRepeat) }
+func (m *repeater) timed() *job { return m.job(m.timedRepeat) }
 
-func (m *mg) observe(t *tail) observer {
+func (m *repeater) observe(t *tail) observer {
 	return &repetitionWatcher{tail: t, sampler: sample(m.path)}
 }
 
-// repetitionWatcher reads the lines of MG, and watches its processes.
+// repetitionWatcher reads the lines of a repeater, and watches its processes.
 type repetitionWatcher struct {
 	tail    *tail
 	sampler *sampler
