@@ -23,7 +23,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gompirun/gompirun/internal/reaper"
+	"github.com/gompirun/gompirun/ci/reaper"
 )
 
 // options are those of the command line.

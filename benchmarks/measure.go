@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gompirun/gompirun/internal/reaper"
+	"github.com/gompirun/gompirun/ci/reaper"
 )
 
 const (

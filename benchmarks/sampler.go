@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gompirun/gompirun/internal/reaper"
+	"github.com/gompirun/gompirun/ci/reaper"
 )
 
 const (

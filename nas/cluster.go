@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/gompirun/gompirun/internal/reaper"
+	"github.com/gompirun/gompirun/ci/reaper"
 )
 
 // homeOnHosts is the directory that all test hosts share, as they know it.

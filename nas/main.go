@@ -26,7 +26,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gompirun/gompirun/internal/reaper"
+	"github.com/gompirun/gompirun/ci/reaper"
 )
 
 func main() {

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gompirun/gompirun/internal/reaper"
+	"github.com/gompirun/gompirun/ci/reaper"
 )
 
 // A site is where jobs run, one at a time.
