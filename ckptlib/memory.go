@@ -66,7 +66,7 @@ func (c *Checkpoint) memory(o SnapshotOptions) error {
 	c.logical += c.changed
 	if o.Untracked {
 		c.p.track.close()
-	} else if err := c.p.pod.Tracer.Do(func(tr tracer.Tracing) error { return c.p.track.restart(tr, m.found) }); err != nil {
+	} else if err := c.p.track.restart(c.p.pod.Tracer, c.tasks, m.found); err != nil {
 		return err
 	}
 	if o.Stop {

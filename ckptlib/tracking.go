@@ -2,6 +2,7 @@ package ckptlib
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/mem"
@@ -73,50 +74,68 @@ func (t *tracking) since(newest int, w *store.Writer) (*base, *store.Carrier) {
 	return last, c
 }
 
-// restart has all trackers count from now.
+// restart has all trackers count from now, and makes those that are missing. A
+// process of which the kernel does not track the pages has none: all of it is
+// read each time.
 //
 // Preconditions: the pod stands still, and found is of all its processes.
-func (t *tracking) restart(tr tracer.Tracing, found map[*proc.Task]*mem.Private) error {
-	trackers := map[int]*mem.Tracker{}
-	var errs []error
-	for task, v := range found {
-		old := t.trackers[task.PodPID]
-		delete(t.trackers, task.PodPID)
-		if v.Own < trackLeast {
-			if old != nil {
-				old.Close()
-			}
-			continue
+func (t *tracking) restart(tr *tracer.Tracer, tasks *proc.Tasks, found map[*proc.Task]*mem.Private) error {
+	old, now := t.trackers, &trackers{of: map[int]*mem.Tracker{}}
+	// From many goroutines: the kernel walks page tables.
+	err := tasks.Each(func(task *proc.Task) error {
+		if w := old[task.PodPID]; w != nil && found[task].Own >= trackLeast {
+			now.watch(task, w, found[task])
 		}
-		now, err := watch(tr, task, v, old)
-		if now != nil {
-			trackers[task.PodPID] = now
+		return nil
+	})
+	for pid, w := range old {
+		if now.of[pid] == nil {
+			w.Close() // it is of a process that has ended, or has executed another program
 		}
-		errs = append(errs, err)
 	}
-	t.close() // those of processes that have ended
-	t.trackers = trackers
-	return errors.Join(errs...)
+	t.trackers = now.of
+	made := map[*proc.Task]*mem.Tracker{}
+	err = errors.Join(err, tr.Do(func(tr tracer.Tracing) error {
+		for task, v := range found {
+			if v.Own < trackLeast || now.of[task.PodPID] != nil {
+				continue
+			}
+			if err := task.InLeader(tr, func(r *tracer.Remote) error {
+				w, err := mem.NewTracker(r, task.PID)
+				if errors.Is(err, mem.ErrUntracked) {
+					return nil
+				}
+				made[task] = w
+				return err
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	return errors.Join(err, tasks.Each(func(task *proc.Task) error {
+		if w := made[task]; w != nil && !now.watch(task, w, found[task]) {
+			w.Close()
+		}
+		return nil
+	}))
 }
 
-// watch goes on with a process's tracker, or makes it one.
-func watch(tr tracer.Tracing, t *proc.Task, v *mem.Private, old *mem.Tracker) (*mem.Tracker, error) {
-	if old != nil {
-		err := old.Watch(v)
-		if err == nil {
-			return old, nil
-		}
-		old.Close() // it is of the program that the process executed before
-		if !errors.Is(err, mem.ErrUntracked) {
-			return nil, err
-		}
+// trackers are those that watch.
+type trackers struct {
+	mu sync.Mutex
+	of map[int]*mem.Tracker // by pid in the pod
+}
+
+// watch has a tracker count from now, and tells whether it does.
+func (s *trackers) watch(t *proc.Task, w *mem.Tracker, v *mem.Private) bool {
+	if w.Watch(v) != nil {
+		return false
 	}
-	var made *mem.Tracker
-	err := t.InLeader(tr, func(r *tracer.Remote) (err error) {
-		made, err = track(r, v)
-		return err
-	})
-	return made, err
+	s.mu.Lock()
+	s.of[t.PodPID] = w
+	s.mu.Unlock()
+	return true
 }
 
 // track makes a tracker for the process of an entered thread; nil, and no error,
