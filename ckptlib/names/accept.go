@@ -105,8 +105,8 @@ func (v *visit) acceptSoon(blocking bool) (int, error) {
 	}
 	result := make(chan accepted, 1)
 	go func() {
-		defer unix.Close(own)
 		conn, _, err := unix.Accept4(own, unix.SOCK_CLOEXEC)
+		_ = unix.Close(own) // a duplicate
 		result <- accepted{conn, err}
 	}()
 	late := time.NewTimer(slack)

@@ -46,6 +46,7 @@ func (v *visit) give(conn int, flags uint64, name []byte, room int32) bool {
 	if flags&unix.SOCK_CLOEXEC != 0 {
 		a.NewFDFlags = unix.O_CLOEXEC
 	}
+	v.giveBack()
 	err := giveFD(v.fd, a)
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ESRCH) {
 		v.answer(errnoOf(err)) // EMFILE: the process has no room for it now

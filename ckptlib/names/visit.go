@@ -21,7 +21,7 @@ type visit struct {
 	cancel     context.CancelFunc // this and done are set once handed over
 	done       chan struct{}
 
-	sock int // the thread's socket, a duplicate
+	sock int // the thread's socket, a duplicate; -1 before and after
 	id   identity
 }
 
@@ -46,13 +46,14 @@ const maxTold = 2
 // kernel to find, by letting it go on.
 func (v *visit) serve() {
 	defer v.leave()
+	v.sock = -1
 	fd, err := borrow(v.tid, int(int32(v.req.Args[0])))
 	if err != nil {
 		v.goOn()
 		return
 	}
 	v.sock = fd
-	defer unix.Close(fd)
+	defer v.giveBack()
 	// From here on the thread's id is known to have been its own when it was used.
 	if !stillValid(v.fd, v.req.ID) {
 		return
@@ -122,14 +123,25 @@ func (v *visit) tell(errno unix.Errno, last *result) {
 	}
 }
 
+// giveBack closes the duplicate, before the thread is let go: once it has closed
+// its socket the port is free, and must not be held here a moment longer.
+func (v *visit) giveBack() {
+	if v.sock >= 0 {
+		_ = unix.Close(v.sock) // a duplicate
+		v.sock = -1
+	}
+}
+
 // goOn lets the kernel do the call as if there were no filter.
 func (v *visit) goOn() {
+	v.giveBack()
 	_ = send(v.fd, response{ID: v.req.ID, Flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 }
 
 // answer ends the call with 0 or an error number. It is false if the thread has
 // been interrupted: it repeats the call, or is dead.
 func (v *visit) answer(errno unix.Errno) bool {
+	v.giveBack()
 	return send(v.fd, response{ID: v.req.ID, Error: -int32(errno)}) == nil
 }
 
