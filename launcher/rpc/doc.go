@@ -22,6 +22,7 @@ const (
 	StartPod     = "start-pod"     // Pod -> nothing
 	Spawn        = "spawn"         // Program -> Spawned
 	Signal       = "signal"        // SignalRequest -> nothing
+	Resize       = "resize"        // ResizeRequest -> nothing
 	Processes    = "processes"     // nothing -> []Process
 	Locate       = "locate"        // Name -> Name
 	Own          = "own"           // Name -> Owned
