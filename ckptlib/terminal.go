@@ -120,7 +120,7 @@ func (t *Terminal) use(wait func(syscall.RawConn, func(uintptr) bool) error, cal
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		n, cerr = call(int(fd))
-		return cerr != unix.EAGAIN && cerr != unix.EINTR
+		return !errors.Is(cerr, unix.EAGAIN) && !errors.Is(cerr, unix.EINTR)
 	})
 	return max(n, 0), errors.Join(err, cerr)
 }
