@@ -8,7 +8,7 @@ GO ?= go
 include nas/nas.mk
 include benchmarks/partrans/partrans.mk
 
-.PHONY: build test demo lint bench setup clean
+.PHONY: build test test-programs demo lint bench setup clean
 .DEFAULT_GOAL := build
 
 build: $(BIN)/gompirun nas partrans
@@ -27,6 +27,12 @@ demo: setup
 test: setup
 	$(MAKE) build
 	ci/test
+
+# Some thirty programs that people use, in a terminal; ci/test runs the small ones.
+test-programs:
+	ci/setup --programs
+	$(MAKE) $(BIN)/gompirun
+	GOMPIRUN_PROGRAMS=all $(GO) test -count=1 -timeout 60m -v ./ci/programs
 
 lint:
 	ci/lint

@@ -50,9 +50,11 @@ func (r *Restart) Connect(ctx context.Context, peers map[conn.ID]netip.AddrPort,
 	if r.conns, err = r.joiner.Join(ctx, plan, token); err != nil {
 		return err
 	}
-	r.maker = r.newMaker()
 	for i := range r.im.Files {
 		f := &r.im.Files[i]
+		if f.PTY != nil {
+			continue // restoreTerminals has made it
+		}
 		fd, err := kobj.Restore(r.maker, f)
 		if err != nil {
 			return err

@@ -75,43 +75,48 @@ func (r *Restart) syscall(pid int, nr uintptr, args ...any) (result uint64, err 
 		return 0, err
 	}
 	err = r.pod.Tracer.Do(func(tracer.Tracing) error {
-		words := make([]uint64, len(args))
-		at := 0
-		for i, a := range args {
-			switch v := a.(type) {
-			case []byte:
-				if words[i], err = s.Remote.Put(at, v); err != nil {
-					return err
-				}
-				at += (len(v) + 15) / 16 * 16
-			case int:
-				words[i] = uint64(v)
-			case uint64:
-				words[i] = v
-			case uintptr:
-				words[i] = uint64(v)
-			case uint32:
-				words[i] = uint64(v)
-			default:
-				return fmt.Errorf("system call %d: argument %d is a %T", nr, i, a)
-			}
-		}
-		if result, err = s.Remote.Syscall(uint64(nr), words...); err != nil {
-			return err
-		}
-		// What the call wrote comes back.
-		at = 0
-		for _, a := range args {
-			if v, ok := a.([]byte); ok {
-				if err := s.Remote.Get(at, v); err != nil {
-					return err
-				}
-				at += (len(v) + 15) / 16 * 16
-			}
-		}
-		return nil
+		result, err = remoteCall(s.Remote, nr, args...)
+		return err
 	})
 	return result, err
+}
+
+func remoteCall(p *tracer.Remote, nr uintptr, args ...any) (result uint64, err error) {
+	words := make([]uint64, len(args))
+	at := 0
+	for i, a := range args {
+		switch v := a.(type) {
+		case []byte:
+			if words[i], err = p.Put(at, v); err != nil {
+				return 0, err
+			}
+			at += (len(v) + 15) / 16 * 16
+		case int:
+			words[i] = uint64(v)
+		case uint64:
+			words[i] = v
+		case uintptr:
+			words[i] = uint64(v)
+		case uint32:
+			words[i] = uint64(v)
+		default:
+			return 0, fmt.Errorf("system call %d: argument %d is a %T", nr, i, a)
+		}
+	}
+	if result, err = p.Syscall(uint64(nr), words...); err != nil {
+		return result, err
+	}
+	// What the call wrote comes back.
+	at = 0
+	for _, a := range args {
+		if v, ok := a.([]byte); ok {
+			if err := p.Get(at, v); err != nil {
+				return result, err
+			}
+			at += (len(v) + 15) / 16 * 16
+		}
+	}
+	return result, nil
 }
 
 // takeConn gives a socket that Connect made to the description it becomes, and
@@ -146,8 +151,13 @@ func (r *Restart) Resume() (*Pod, error) {
 			return nil, err
 		}
 	}
+	terminals, err := r.takeTerminals()
+	if err != nil {
+		return nil, err
+	}
+	p.terminals = terminals
 	p.restoredPrograms(r.im)
-	err := r.pod.Tracer.Do(func(tracer.Tracing) error {
+	err = r.pod.Tracer.Do(func(tracer.Tracing) error {
 		for _, s := range r.tree.Stubs {
 			if err := r.tree.Release(s); err != nil {
 				return err

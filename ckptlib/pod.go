@@ -65,7 +65,9 @@ type Pod struct {
 	streams map[int]string   // by the pid of the program
 	stdio   map[uint64]stdio // by the inode of the pipe
 	early   map[int]unix.WaitStatus
-	busy    bool // a checkpoint is under way
+	// terminals are those whose masters this process holds.
+	terminals []*Terminal
+	busy      bool // a checkpoint is under way
 }
 
 // stdio is a pipe between the pod and its agent.
@@ -128,12 +130,18 @@ type Command struct {
 	Dir    string
 	// The pod's ends of pipes, or files. They stay the caller's.
 	Stdin, Stdout, Stderr *os.File
+	// Terminal, if not nil, is what the program has in their place, and for its
+	// controlling terminal. It must be of this pod.
+	Terminal *Terminal
 }
 
 // Spawn starts a program and returns its pid in the pod. A *pod.ExecError says
 // that its file or directory is at fault.
 func (p *Pod) Spawn(c Command) (int, error) {
 	files := [3]*os.File{c.Stdin, c.Stdout, c.Stderr}
+	if t := c.Terminal; t != nil {
+		files = [3]*os.File{t.slave, t.slave, t.slave}
+	}
 	var fds [3]int
 	for i, f := range files {
 		fds[i] = int(f.Fd())
@@ -141,11 +149,15 @@ func (p *Pod) Spawn(c Command) (int, error) {
 	if err := p.noteStdio(c.Stream, files); err != nil {
 		return 0, err
 	}
-	pid, err := p.pod.Spawn(pod.Command{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdio: fds})
+	pid, err := p.pod.Spawn(pod.Command{Path: c.Path, Args: c.Args, Env: c.Env, Dir: c.Dir, Stdio: fds, Terminal: c.Terminal != nil})
 	if err != nil {
 		return 0, err
 	}
 	p.mu.Lock()
+	if t := c.Terminal; t != nil {
+		t.stream = c.Stream
+		p.terminals = append(p.terminals, t)
+	}
 	status, ended := p.early[pid]
 	delete(p.early, pid)
 	if !ended {

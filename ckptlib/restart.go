@@ -137,6 +137,10 @@ func (r *Restart) rebuild() error {
 	if err := r.src.makeShared(r.im.Shared); err != nil {
 		return err
 	}
+	r.maker = r.newMaker()
+	if err := r.restoreTerminals(); err != nil {
+		return err
+	}
 	return r.pod.With(func(tr tracer.Tracing, init *tracer.Remote) error {
 		if r.attached, err = restoreSysV(init, &r.im.SysV); err != nil {
 			return err
@@ -149,7 +153,7 @@ func (r *Restart) rebuild() error {
 		if err != nil {
 			return err
 		}
-		if r.tree, err = proc.Build(tr, init, r.pod.VDSO, r.im); err != nil {
+		if r.tree, err = proc.Build(tr, init, r.pod.VDSO, r.im, r.lead); err != nil {
 			return err
 		}
 		for _, s := range r.tree.Stubs {

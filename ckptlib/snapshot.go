@@ -139,6 +139,7 @@ func (c *Checkpoint) processes() error {
 // descriptions captures what descriptors refer to. Capturing one may add
 // others: descriptors on their way in a unix socket.
 func (c *Checkpoint) descriptions() error {
+	defer c.holdTerminals()()
 	for i := 0; i < len(c.fds.list); i++ {
 		d := c.fds.list[i]
 		f, err := kobj.Capture(capturer{c}, d.source)

@@ -47,6 +47,7 @@ func (j *Job) end(grace time.Duration) {
 		j.fleet.close()
 	}
 	j.stdout.flush(ctx)
+	j.leaveScreen()
 	j.stderr.flush(ctx)
 }
 

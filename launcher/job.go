@@ -36,6 +36,8 @@ type Job struct {
 	agents []*Agent // by pod
 
 	stdout, stderr *sink
+	screen         *screen  // nil if the user has no terminal here
+	kept           []string // messages for the time after the program's screen
 
 	// spawning is held for reading while a program is being started, and for
 	// writing while the job stands still.
@@ -86,7 +88,7 @@ func (j *Job) use(st *store.Store, last int) {
 
 func newJob(env Env, common flags.Common) *Job {
 	return &Job{
-		env: env, common: common, stdout: newSink(env.Stdout), stderr: newSink(env.Stderr),
+		env: env, common: common, stdout: newSink(env.Stdout), stderr: newSink(env.Stderr), screen: userScreen(env),
 		running: make(chan struct{}), exits: make(chan rpc.Exit, 1), lost: make(chan error, 1),
 	}
 }
@@ -96,7 +98,7 @@ func (j *Job) say(format string, args ...any) {
 	if j.common.Quiet {
 		return
 	}
-	j.stderr.put(chunk{data: []byte("gompirun: " + fmt.Sprintf(format, args...) + "\n"), written: func() {}})
+	j.message([]byte("gompirun: " + fmt.Sprintf(format, args...) + "\n"))
 }
 
 // agentLost is told when an agent has ended that should not have.

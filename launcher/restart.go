@@ -45,6 +45,7 @@ func Restart(ctx context.Context, env Env, r *flags.Restart) (int, error) {
 		}
 		return 0, err
 	}
+	j.resize(true)
 	return j.supervise(ctx)
 }
 
@@ -214,7 +215,10 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		verify,
 		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }},
 		{Phase: Connect, Each: v.connect},
-		{Phase: Refill, Each: each(rpc.RefillConns, nil)},
+		{Phase: Refill, Each: each(rpc.RefillConns, nil), Then: func(context.Context) error {
+			j.enterScreen()
+			return nil
+		}},
 		{Phase: Resume, Each: each(rpc.ResumeRestart, nil)},
 	}
 	if err := RunPlan(ctx, j.agents, timed(plan, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {

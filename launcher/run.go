@@ -35,18 +35,23 @@ func Run(ctx context.Context, env Env, r *flags.Run) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if r.TTY == flags.TTYYes && family != flags.MPINone {
+		return 0, withStatus(StatusUsage, "--tty yes: a terminal is for a program of one process without MPI, and this job is one of %s\n  start it without --tty, or with --mpi none", family)
+	}
 	j := newJob(env, r.Common)
 	for _, n := range r.Notes {
 		j.say("%s", n)
 	}
 	p, err := j.launch(ctx, r, here, placed, family, programs)
 	if err == nil {
+		j.enterScreen()
 		err = j.startMain(ctx, p)
 	}
 	if err != nil {
 		j.end(0)
 		return 0, err
 	}
+	j.resize(false)
 	return j.supervise(ctx)
 }
 
@@ -163,19 +168,19 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 // logAgents passes on what agents say on their standard error.
 func (j *Job) logAgents() {
 	if j.common.Verbose > 0 {
-		j.fleet.log = logWriter{j.stderr}
+		j.fleet.log = logWriter{j}
 	}
 	if j.common.Verbose > 1 {
 		j.fleet.args = []string{"--debug"}
 	}
 }
 
-// logWriter writes to a sink.
-type logWriter struct{ s *sink }
+// logWriter writes messages of agents.
+type logWriter struct{ j *Job }
 
 // Write implements io.Writer.
 func (w logWriter) Write(b []byte) (int, error) {
-	w.s.put(chunk{data: append([]byte(nil), b...), written: func() {}})
+	w.j.message(append([]byte(nil), b...))
 	return len(b), nil
 }
 
@@ -183,7 +188,7 @@ func (w logWriter) Write(b []byte) (int, error) {
 func (j *Job) setRecord(r *flags.Run, family flags.MPI, placed []hosts.Assignment) {
 	j.record = Record{
 		Format: RecordFormat, Version: agent.Version(), Command: j.env.Command, Dir: j.env.Dir, Family: family,
-		UID: j.fleet.here.UID, User: strconv.Itoa(j.fleet.here.UID), Started: time.Now().UTC(), Checkpoints: r.Checkpointing,
+		Terminal: j.wantsTerminal(r, family), UID: j.fleet.here.UID, User: strconv.Itoa(j.fleet.here.UID), Started: time.Now().UTC(), Checkpoints: r.Checkpointing,
 	}
 	if u, err := user.Current(); err == nil {
 		j.record.User = u.Username

@@ -26,7 +26,7 @@ func (j *Job) startMain(ctx context.Context, p mpi.Plan) error {
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(dir, path)
 	}
-	r := rpc.Program{Stream: mainStream, Path: path, Args: p.Argv, Env: podEnv(p.Env), Dir: dir, Input: true}
+	r := rpc.Program{Stream: mainStream, Path: path, Args: p.Argv, Env: podEnv(p.Env), Dir: dir, Input: true, Terminal: j.programTerminal()}
 	a := j.agents[0]
 	err := a.call(ctx, rpc.Spawn, r, nil)
 	if err != nil {

@@ -191,10 +191,14 @@ func (s *supervisor) tell(d ckptDone) {
 		line += fmt.Sprintf(" (%s left out meanwhile)", count(s.skipped, "regular checkpoint"))
 		s.skipped = 0
 	}
-	for _, w := range d.report.warnings {
-		s.j.say("%s", w)
+	lines := append(d.report.warnings, line)
+	if s.j.onScreen() && s.j.common.Verbose == 0 {
+		s.j.kept = lines
+		return
 	}
-	s.j.say("%s", line)
+	for _, l := range lines {
+		s.j.say("%s", l)
+	}
 }
 
 // regular follows a checkpoint that nobody asked for. An automatic interval is
@@ -227,7 +231,7 @@ func (s *supervisor) request(r *controlRequest) {
 func Signals() []os.Signal {
 	return []os.Signal{
 		unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
-		unix.SIGALRM, unix.SIGCONT, unix.SIGTSTP,
+		unix.SIGALRM, unix.SIGCONT, unix.SIGTSTP, unix.SIGWINCH,
 	}
 }
 
@@ -246,13 +250,15 @@ func (s *supervisor) signal(sig os.Signal) (ended bool) {
 		return s.interrupt()
 	case unix.SIGTERM, unix.SIGHUP:
 		s.endSoon(128+int(n), n, "")
+	case unix.SIGWINCH:
+		s.j.resize(false)
 	case unix.SIGTSTP:
-		s.j.signalAll(unix.SIGSTOP)
+		s.j.pause()
 		if err := unix.Kill(os.Getpid(), unix.SIGSTOP); err != nil {
 			s.j.say("stop: %v", err)
 		}
 	case unix.SIGCONT:
-		s.j.signalAll(unix.SIGCONT)
+		s.j.proceed()
 	default:
 		s.j.signal(n)
 	}

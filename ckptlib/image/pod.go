@@ -26,7 +26,9 @@ type Pod struct {
 	// Programs are the processes that the launcher started, with the names by
 	// which it knows them.
 	Programs []Program `json:"programs"`
-	Shared   []Shared  `json:"shared,omitempty"`
+	// Terminals are the pseudoterminals whose masters the agent holds.
+	Terminals []Terminal `json:"terminals,omitempty"`
+	Shared    []Shared   `json:"shared,omitempty"`
 	// Tree is the pod's private tmpfs on /dev/shm, parents before children.
 	Tree []Node `json:"tree,omitempty"`
 	SysV SysV   `json:"sysv"`
@@ -55,6 +57,13 @@ type MQMessage struct {
 // Program is a process that the launcher started in the pod.
 type Program struct {
 	PID    int    `json:"pid"`
+	Stream string `json:"stream"`
+}
+
+// Terminal is a pseudoterminal of the pod whose master the agent holds, for the
+// program Stream.
+type Terminal struct {
+	Index  int    `json:"index"`
 	Stream string `json:"stream"`
 }
 

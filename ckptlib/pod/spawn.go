@@ -16,6 +16,8 @@ type Command struct {
 	Env   []string
 	Dir   string // absolute
 	Stdio [3]int // descriptors of this process for 0, 1 and 2
+	// Terminal says that they are a terminal, which is to be the controlling one.
+	Terminal bool
 }
 
 // ExecError says that a program could not be executed.
@@ -77,6 +79,11 @@ func (p *Pod) become(r *tracer.Remote, c Command) error {
 	}
 	if _, err := r.Syscall(unix.SYS_CLOSE_RANGE, 3, ^uint64(0)>>32, 0); err != nil {
 		return fmt.Errorf("close_range in the pod: %w", err)
+	}
+	if c.Terminal {
+		if _, err := r.Syscall(unix.SYS_IOCTL, 0, unix.TIOCSCTTY, 0); err != nil {
+			return fmt.Errorf("make the terminal the program's: ioctl TIOCSCTTY: %w", err)
+		}
 	}
 	if err := dropCapabilities(r); err != nil {
 		return err

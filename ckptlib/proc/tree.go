@@ -26,6 +26,7 @@ type Tree struct {
 	Stubs []*Stub // in the image's order
 
 	tr      tracer.Tracing
+	lead    func(*Stub) error
 	vdso    tracer.Addr
 	init    *tracer.Remote
 	byPID   map[int]*Stub
@@ -40,8 +41,10 @@ type Tree struct {
 // A process inherits its session when it is born, so a child is made before its
 // parent becomes the leader of a new session, or after, as the image says. One
 // that was never its parent's (an orphan) is adopted.
-func Build(tr tracer.Tracing, init *tracer.Remote, vdso tracer.Addr, p *image.Pod) (*Tree, error) {
-	t := &Tree{tr: tr, vdso: vdso, init: init, byPID: map[int]*Stub{}, byPPID: map[int][]*image.Process{}}
+//
+// lead is called for each leader of a session before it has children in it.
+func Build(tr tracer.Tracing, init *tracer.Remote, vdso tracer.Addr, p *image.Pod, lead func(*Stub) error) (*Tree, error) {
+	t := &Tree{tr: tr, lead: lead, vdso: vdso, init: init, byPID: map[int]*Stub{}, byPPID: map[int][]*image.Process{}}
 	for i := range p.Processes {
 		q := &p.Processes[i]
 		t.byPPID[q.PPID] = append(t.byPPID[q.PPID], q)
@@ -105,6 +108,9 @@ func (t *Tree) make(p *image.Process, parent *tracer.Remote, birth int) error {
 	if p.SID == p.PID {
 		if _, err := s.Remote.Syscall(unix.SYS_SETSID); err != nil {
 			return fmt.Errorf("make process %d a session leader: %w", p.PID, err)
+		}
+		if err := t.lead(s); err != nil {
+			return err
 		}
 	}
 	for _, c := range after {

@@ -90,6 +90,7 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.StartPod:  method((*agent).startPod),
 	rpc.Spawn:     method((*agent).spawn),
 	rpc.Signal:    method((*agent).signal),
+	rpc.Resize:    method((*agent).resize),
 	rpc.Processes: method((*agent).processes),
 	rpc.Locate:    method((*agent).locate),
 	rpc.Own:       method((*agent).own),

@@ -81,13 +81,18 @@ func (a *agent) spawn(_ context.Context, r rpc.Program) (rpc.Spawned, error) {
 	if a.program(r.Stream) != nil {
 		return rpc.Spawned{}, fmt.Errorf("there is a program %s already", r.Stream)
 	}
-	s, err := newProgram(r.Stream, r.Input)
+	var s *program
+	if r.Terminal != nil {
+		s, err = newTerminalProgram(p, r)
+	} else {
+		s, err = newProgram(r.Stream, r.Input)
+	}
 	if err != nil {
 		return rpc.Spawned{}, err
 	}
 	pid, err := p.Spawn(ckptlib.Command{
 		Stream: r.Stream, Path: r.Path, Args: r.Args, Env: r.Env, Dir: r.Dir,
-		Stdin: s.pod[0], Stdout: s.pod[1], Stderr: s.pod[2],
+		Stdin: s.pod[0], Stdout: s.pod[1], Stderr: s.pod[2], Terminal: s.terminal,
 	})
 	if err != nil {
 		s.close()

@@ -49,7 +49,11 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 	}
 	a.setID(r.Pod.ID)
 	streams := map[string][3]*os.File{}
-	for _, name := range streamsOf(im) {
+	names := streamsOf(im)
+	for _, name := range names {
+		if onTerminal(im, name) {
+			continue // its terminal is made with the pod
+		}
 		p, err := newProgram(name, true)
 		if err != nil {
 			return rpc.Rebuilt{}, err
@@ -68,7 +72,7 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 	a.mu.Unlock()
 	out := rpc.Rebuilt{
 		Addrs:   conn.Addrs{Inet: restart.Address(unix.AF_INET), Inet6: restart.Address(unix.AF_INET6)},
-		Streams: slices.Sorted(maps.Keys(streams)),
+		Streams: names,
 	}
 	for _, e := range restart.Conns() {
 		out.Ends = append(out.Ends, rpc.ConnEnd{ID: e.ID, Family: e.Family})
@@ -89,6 +93,11 @@ func streamsOf(im *image.Pod) []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+// onTerminal tells whether a program's streams are a terminal.
+func onTerminal(im *image.Pod, stream string) bool {
+	return slices.ContainsFunc(im.Terminals, func(t image.Terminal) bool { return t.Stream == stream })
 }
 
 // rebuilt is the restart under way.
@@ -132,6 +141,7 @@ func (a *agent) resumeRestart(context.Context, nothing) (nothing, error) {
 	a.mu.Lock()
 	a.restart = nil
 	a.mu.Unlock()
+	a.attachTerminals(p)
 	return nothing{}, a.adopt(p)
 }
 

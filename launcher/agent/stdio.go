@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib"
 	"github.com/gompirun/gompirun/launcher/wire"
 )
 
@@ -16,11 +17,14 @@ import (
 // The pod's ends stay open here as long as the pod lives: the program's
 // descriptors are told from others by them.
 type program struct {
-	stream string
-	pod    [3]*os.File
-	input  *os.File    // nil if the input is /dev/null
-	output [3]*os.File // of which the first is unused
-	flows  [3]*wire.Flow
+	stream   string
+	pod      [3]*os.File
+	input    io.Writer    // nil if the input is /dev/null
+	endInput func() error // gives the program its end of file
+	output   [3]io.Reader // nil for those that there are not
+	flows    [3]*wire.Flow
+	ours     []*os.File
+	terminal *ckptlib.Terminal // nil if the streams are pipes
 
 	mu     sync.Mutex
 	queue  [][]byte // input that is not yet in the pipe
@@ -28,10 +32,15 @@ type program struct {
 	filled *sync.Cond
 }
 
-// newProgram makes the streams of a program.
-func newProgram(stream string, input bool) (_ *program, err error) {
+func emptyProgram(stream string) *program {
 	p := &program{stream: stream}
 	p.filled = sync.NewCond(&p.mu)
+	return p
+}
+
+// newProgram makes the streams of a program.
+func newProgram(stream string, input bool) (_ *program, err error) {
+	p := emptyProgram(stream)
 	defer func() {
 		if err != nil {
 			p.close()
@@ -39,16 +48,22 @@ func newProgram(stream string, input bool) (_ *program, err error) {
 		}
 	}()
 	if input {
-		if p.pod[0], p.input, err = pipe(false); err != nil {
+		var end *os.File
+		if p.pod[0], end, err = pipe(false); err != nil {
 			return nil, err
 		}
+		p.input, p.endInput = end, end.Close
+		p.ours = append(p.ours, end)
 	} else if p.pod[0], err = os.Open("/dev/null"); err != nil {
 		return nil, err
 	}
 	for role := wire.Stdout; role <= wire.Stderr; role++ {
-		if p.pod[role], p.output[role], err = pipe(true); err != nil {
+		var end *os.File
+		if p.pod[role], end, err = pipe(true); err != nil {
 			return nil, err
 		}
+		p.output[role] = end
+		p.ours = append(p.ours, end)
 		p.flows[role] = wire.NewFlow()
 	}
 	return p, nil
@@ -75,10 +90,11 @@ func pipe(podWrites bool) (pods, ours *os.File, err error) {
 // close closes all ends that are open.
 func (p *program) close() {
 	p.closePod()
-	for _, f := range append([]*os.File{p.input}, p.output[:]...) {
-		if f != nil {
-			_ = f.Close() // nothing is buffered
-		}
+	for _, f := range p.ours {
+		_ = f.Close() // nothing is buffered
+	}
+	if p.terminal != nil {
+		p.terminal.Close()
 	}
 }
 
@@ -89,6 +105,9 @@ func (p *program) closePod() {
 		if f != nil {
 			_ = f.Close() // nothing is buffered
 		}
+	}
+	if p.terminal != nil {
+		p.terminal.CloseSlave()
 	}
 }
 
@@ -101,6 +120,9 @@ func (a *agent) attach(p *program) {
 		go a.feed(p)
 	}
 	for role := wire.Stdout; role <= wire.Stderr; role++ {
+		if p.output[role] == nil {
+			continue
+		}
 		a.outputs.Add(1)
 		go func() {
 			defer a.outputs.Done()
@@ -144,7 +166,9 @@ func (a *agent) feed(p *program) {
 		}
 		if len(p.queue) == 0 {
 			p.mu.Unlock()
-			_ = p.input.Close() // the program's end of file
+			if err := p.endInput(); err != nil {
+				a.log.Warn("the end of the input was not passed on", "stream", p.stream, "error", err)
+			}
 			return
 		}
 		b := p.queue[0]

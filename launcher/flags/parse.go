@@ -51,6 +51,7 @@ type parser struct {
 func newParser(verb Verb) *parser {
 	p := &parser{verb: verb, ctx: &Context{}, values: map[string]string{}, here: map[string]bool{}, files: FilesTruncate}
 	p.run.MPI = MPIAuto
+	p.run.TTY = TTYAuto
 	p.run.CkptMode = CkptFork
 	p.run.CkptCompress = CompressAuto
 	p.run.Given = map[string]bool{}

@@ -16,6 +16,16 @@ const (
 	MPINone MPI = "none"    // no MPI: one process
 )
 
+// TTY says when a program gets a terminal.
+type TTY string
+
+// The values of --tty.
+const (
+	TTYAuto TTY = "auto" // one process, and the user has one
+	TTYYes  TTY = "yes"
+	TTYNo   TTY = "no"
+)
+
 // A Run is a job to start: gompirun [options] PROGRAM [ARGS] [: ...].
 type Run struct {
 	// Contexts are the programs of the job in the order of the line, at
@@ -44,6 +54,8 @@ type Run struct {
 	// Native are options handed to the native launcher: the name they have
 	// in this package's table, and the value, empty for switches.
 	Native [][2]string
+	// TTY is TTYAuto by default.
+	TTY TTY
 	// Iface is the network interface for the job's own traffic, empty for
 	// the MPI's choice.
 	Iface string

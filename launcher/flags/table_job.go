@@ -40,6 +40,14 @@ var jobOptions = []option{
 		},
 	},
 	{
+		name: "tty", aliases: []string{"t"}, arg: "WHEN", group: groupJob,
+		doc: "give the program a terminal: auto, yes or no; auto does so for one process on a terminal",
+		set: func(p *parser, v string) (err error) {
+			p.run.TTY, err = oneOf(v, TTYAuto, TTYYes, TTYNo)
+			return err
+		},
+	},
+	{
 		name: "timeout", arg: "TIME", group: groupJob, verbs: []Verb{VerbRun, VerbRestart},
 		doc: "end the job after this time, with exit status 124",
 		set: func(p *parser, v string) (err error) {

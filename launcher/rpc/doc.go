@@ -11,7 +11,7 @@
 //
 //	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Refill Resume Write
 //
-// or Abort at any point of it. The agent calls Shim, Resolve and Owner, and
+// or Abort at any point of it; Signal and Resize at any time. The agent calls Shim, Resolve and Owner, and
 // sends the events Exit and Warn.
 package rpc
 
@@ -22,6 +22,7 @@ const (
 	StartPod     = "start-pod"     // Pod -> nothing
 	Spawn        = "spawn"         // Program -> Spawned
 	Signal       = "signal"        // SignalRequest -> nothing
+	Resize       = "resize"        // ResizeRequest -> nothing
 	Processes    = "processes"     // nothing -> []Process
 	Locate       = "locate"        // Name -> Name
 	Own          = "own"           // Name -> Owned

@@ -43,6 +43,40 @@ type Program struct {
 	// Input tells whether bytes will come for its standard input; otherwise that
 	// is /dev/null.
 	Input bool `json:"input"`
+	// Terminal, if not nil, is what the program gets in place of pipes: all it
+	// prints is standard output then.
+	Terminal *Terminal `json:"terminal,omitempty"`
+}
+
+// Terminal is what a new terminal has of the user's. Without Modes it has those
+// that the kernel gives it.
+type Terminal struct {
+	Window Window `json:"window"`
+	Modes  *Modes `json:"modes,omitempty"`
+}
+
+// Window is the size of a terminal's window, in characters and in pixels.
+type Window struct {
+	Rows    uint16 `json:"rows"`
+	Columns uint16 `json:"columns"`
+	Width   uint16 `json:"width"`
+	Height  uint16 `json:"height"`
+}
+
+// Modes are a terminal's settings, as termios(3) has them.
+type Modes struct {
+	Iflag uint32 `json:"iflag"`
+	Oflag uint32 `json:"oflag"`
+	Lflag uint32 `json:"lflag"`
+	Chars []byte `json:"chars"` // c_cc
+}
+
+// ResizeRequest tells the terminal of a program that the user's window has another
+// size. With Redraw it is another window: programs on it shall draw anew.
+type ResizeRequest struct {
+	Stream string `json:"stream"`
+	Window Window `json:"window"`
+	Redraw bool   `json:"redraw,omitempty"`
 }
 
 // Spawned is a program that was started.

@@ -1,0 +1,276 @@
+package ckptlib
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/kobj"
+	"github.com/gompirun/gompirun/ckptlib/proc"
+)
+
+// A Terminal is a pseudoterminal of a pod whose master this process holds, as an
+// sshd does for a user who has logged in. Read gives what the pod's processes
+// print, Write types.
+type Terminal struct {
+	stream string // of the program that was started on it
+	index  int
+	master *os.File
+	// slave stays open as long as the pod lives: a program may close the terminal
+	// and open it again.
+	slave *os.File
+
+	// mu is held while the master is used. A capture, which reads the queues and
+	// fills them again, holds it from end to end.
+	mu sync.Mutex
+}
+
+var _ kobj.Terminals = capturer{}
+
+// OpenTerminal makes a terminal in the pod, for Command.Terminal. The caller
+// must Close it.
+func (p *Pod) OpenTerminal() (*Terminal, error) {
+	// The name by which the pod's processes will know it is of the pod's devpts.
+	fd, err := unix.Open(p.pod.Root()+"/dev/pts/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("make a terminal in the pod: %w", err)
+	}
+	return newTerminal(fd)
+}
+
+// newTerminal takes over a descriptor of a master.
+func newTerminal(fd int) (_ *Terminal, err error) {
+	defer func() {
+		if err != nil {
+			_ = unix.Close(fd) // nothing has been written to it
+			err = fmt.Errorf("make a terminal in the pod: %w", err)
+		}
+	}()
+	if err := unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0); err != nil {
+		return nil, err
+	}
+	index, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	if err != nil {
+		return nil, err
+	}
+	slave, err := openSlave(fd)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(err, slave.Close())
+	}
+	return &Terminal{index: index, master: os.NewFile(uintptr(fd), "terminal"), slave: slave}, nil
+}
+
+// openSlave opens the slave of a master: by an ioctl, since the path is the pod's.
+func openSlave(master int) (*os.File, error) {
+	// Without O_CLOEXEC: of this ioctl F_GETFL would report it ever after.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	fd, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY)
+	if e != 0 {
+		return nil, os.NewSyscallError("ioctl TIOCGPTPEER", e)
+	}
+	unix.CloseOnExec(int(fd))
+	return os.NewFile(fd, "terminal of the pod"), nil
+}
+
+// Stream is the name of the program that was started on it.
+func (t *Terminal) Stream() string { return t.stream }
+
+// Read implements io.Reader. The end comes after CloseSlave, when no process has
+// the terminal any more.
+func (t *Terminal) Read(b []byte) (n int, err error) {
+	n, err = t.use(syscall.RawConn.Read, func(fd int) (int, error) { return unix.Read(fd, b) })
+	if errors.Is(err, unix.EIO) {
+		err = io.EOF
+	}
+	return n, err
+}
+
+// Write implements io.Writer.
+func (t *Terminal) Write(b []byte) (int, error) {
+	done := 0
+	for done < len(b) {
+		n, err := t.use(syscall.RawConn.Write, func(fd int) (int, error) { return unix.Write(fd, b[done:]) })
+		if err != nil {
+			return done, err
+		}
+		done += n
+	}
+	return done, nil
+}
+
+// use makes a call that would block only while no capture is under way: it waits
+// until the master is ready, without the mutex, and then calls.
+func (t *Terminal) use(wait func(syscall.RawConn, func(uintptr) bool) error, call func(fd int) (int, error)) (n int, err error) {
+	raw, err := t.master.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cerr error
+	err = wait(raw, func(fd uintptr) bool {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		n, cerr = call(int(fd))
+		return !errors.Is(cerr, unix.EAGAIN) && !errors.Is(cerr, unix.EINTR)
+	})
+	return max(n, 0), errors.Join(err, cerr)
+}
+
+// control makes a call that does not block, while no capture is under way.
+func (t *Terminal) control(call func(fd int) error) error {
+	raw, err := t.master.SyscallConn()
+	if err != nil {
+		return err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var cerr error
+	err = raw.Control(func(fd uintptr) { cerr = call(int(fd)) })
+	return errors.Join(err, cerr)
+}
+
+// Modes are the settings of a terminal.
+func (t *Terminal) Modes() (m *unix.Termios, err error) {
+	err = t.control(func(fd int) error {
+		m, err = unix.IoctlGetTermios(fd, unix.TCGETS)
+		return err
+	})
+	return m, err
+}
+
+// SetModes changes the settings.
+func (t *Terminal) SetModes(m *unix.Termios) error {
+	return t.control(func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, m) })
+}
+
+// Resize sets the size of the window; the kernel tells the foreground processes
+// if it is another one.
+func (t *Terminal) Resize(w *unix.Winsize) error {
+	return t.control(func(fd int) error { return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, w) })
+}
+
+// Redraw tells the foreground processes that the window has changed even if its
+// size has not: it is another window.
+func (t *Terminal) Redraw() error {
+	return t.control(func(fd int) error {
+		pgid, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+		if err != nil || pgid <= 0 {
+			return err // it is nobody's controlling terminal
+		}
+		if err := unix.Kill(-pgid, unix.SIGWINCH); err != nil && !errors.Is(err, unix.ESRCH) {
+			return err
+		}
+		return nil
+	})
+}
+
+// CloseSlave ends Read when no process has the terminal any more.
+func (t *Terminal) CloseSlave() { _ = t.slave.Close() } // nothing is buffered
+
+// Close hangs the terminal up.
+func (t *Terminal) Close() {
+	t.CloseSlave()
+	_ = t.master.Close() // nothing is buffered
+}
+
+// Terminals lists the pod's terminals whose master this process holds.
+func (p *Pod) Terminals() []*Terminal {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]*Terminal(nil), p.terminals...)
+}
+
+// Terminal finds the master of a terminal for kobj. Nothing else uses it
+// meanwhile, as descriptions has seen to.
+func (c capturer) Terminal(index int) (master int, ok bool) {
+	for _, t := range c.p.Terminals() {
+		if t.index == index {
+			// Not Fd, which would make it blocking.
+			raw, err := t.master.SyscallConn()
+			if err == nil {
+				err = raw.Control(func(fd uintptr) { master = int(fd) })
+			}
+			return master, err == nil
+		}
+	}
+	return -1, false
+}
+
+// holdTerminals keeps everybody from the masters until release is called, and
+// notes whose they are.
+func (c *Checkpoint) holdTerminals() (release func()) {
+	list := c.p.Terminals()
+	for _, t := range list {
+		t.mu.Lock()
+		c.im.Terminals = append(c.im.Terminals, image.Terminal{Index: t.index, Stream: t.stream})
+	}
+	return func() {
+		for _, t := range list {
+			t.mu.Unlock()
+		}
+	}
+}
+
+// restoreTerminals makes the pseudoterminals. They are there before the
+// processes: a child has a controlling terminal only if it is born when its
+// session has one.
+func (r *Restart) restoreTerminals() error {
+	for i := range r.im.Files {
+		f := &r.im.Files[i]
+		if f.PTY == nil {
+			continue
+		}
+		fd, err := kobj.Restore(r.maker, f)
+		if err != nil {
+			return err
+		}
+		r.files[f.ID] = fd
+	}
+	return nil
+}
+
+// lead gives the leader of a session, which has no children of that session
+// yet, its controlling terminal.
+func (r *Restart) lead(s *proc.Stub) error {
+	// The tree, in which the maker looks for processes, is not complete.
+	m := &kobj.Maker{Syscall: func(_ int, nr uintptr, args ...any) (uint64, error) {
+		return remoteCall(s.Remote, nr, args...)
+	}}
+	for i := range r.im.Files {
+		f := &r.im.Files[i]
+		if f.PTY == nil || f.PTY.Session != s.Image.PID {
+			continue
+		}
+		if err := kobj.SetControllingTerminal(m, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeTerminals makes Terminals of the masters that no process of the pod holds.
+func (r *Restart) takeTerminals() ([]*Terminal, error) {
+	var out []*Terminal
+	for _, im := range r.im.Terminals {
+		fd, ok := r.maker.Take(kobj.MasterName(im.Index))
+		if !ok {
+			continue // no process had it open
+		}
+		t, err := newTerminal(fd)
+		if err != nil {
+			return nil, err
+		}
+		t.stream = im.Stream
+		out = append(out, t)
+	}
+	return out, nil
+}
