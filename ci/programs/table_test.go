@@ -23,7 +23,7 @@ var table = []program{
 		before: []step{
 			{"", `\$ $`},
 			{"f() { echo v is $v; }; v=$((6*7)); sleep 3000 &\r", `\[1\] \d+`},
-			{"sh -c 'trap \"echo back\" CONT; echo in front; while sleep 0.05; do :; done'\r", `\nin front\r\n`},
+			{`perl -e '$|=1; $SIG{CONT}=sub{print "back\n"}; print "in front\n"; sleep 1 while 1'` + "\r", `\nin front\r\n`},
 			{"\x1a", `\[2\]\+\s+Stopped`},
 		},
 		after: []step{
