@@ -169,7 +169,7 @@ func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 		if m.Shared || Kernel(m.Name) {
 			continue
 		}
-		found, err := s.Private(m.Start, m.End, t.watches(m.Start))
+		found, err := s.Private(m.Start, m.End, m.File != nil || m.SharedID != 0, t.watches(m.Start))
 		if err != nil {
 			return nil, fmt.Errorf("find the pages of process %d at %#x: %w", im.PID, m.Start, err)
 		}
@@ -188,7 +188,7 @@ func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 			v.Same = append(v.Same, found.Same...)
 			v.watchable = append(v.watchable, watchable{
 				start: m.Start, end: m.End, watched: found.Watched, own: bytesOf(p.runs) + bytesOf(found.Same), changed: bytesOf(p.runs),
-				huge: found.Huge, protected: found.Protected, span: span(p.runs),
+				huge: found.Huge, file: m.File != nil || m.SharedID != 0, protected: found.Protected, span: span(p.runs),
 			})
 		}
 		v.Changed += bytesOf(p.runs)

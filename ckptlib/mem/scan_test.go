@@ -72,7 +72,7 @@ func TestScanFindsWrittenPagesWithAndWithoutPagemapScan(t *testing.T) {
 		s.old = old
 		for name, m := range map[string][]byte{"anonymous": anon, "file": file} {
 			start := uint64(uintptr(unsafe.Pointer(&m[0])))
-			found, err := s.Private(start, start+uint64(len(m)), false)
+			found, err := s.Private(start, start+uint64(len(m)), name == "file", false)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +81,7 @@ func TestScanFindsWrittenPagesWithAndWithoutPagemapScan(t *testing.T) {
 			}
 		}
 		start := uint64(uintptr(unsafe.Pointer(&guarded[0])))
-		found, err := s.Private(start, start+16*PageSize, false)
+		found, err := s.Private(start, start+16*PageSize, false, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,7 +113,7 @@ func TestScanLeavesTheZeroPageOut(t *testing.T) {
 	}
 	defer s.Close()
 	start := uint64(uintptr(unsafe.Pointer(&b[0])))
-	found, err := s.Private(start, start+8*PageSize, false)
+	found, err := s.Private(start, start+8*PageSize, false, false)
 	if err != nil {
 		t.Fatal(err)
 	}

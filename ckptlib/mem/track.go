@@ -121,6 +121,7 @@ type watchable struct {
 	start, end         uint64
 	watched            bool   // a Tracker watches it
 	protected          bool   // what has changed, as well
+	file               bool   // it is of a file
 	own, changed, huge uint64 // bytes
 	span               Run    // from the first to the last page that has changed
 }
@@ -171,7 +172,7 @@ func (t *Tracker) Watch(v *Private) error {
 			continue // a mapping that cannot be watched is read each time
 		}
 		if err == nil && w.watched && !w.protected && w.span.End != 0 {
-			err = s.Protect(w.span.Start, w.span.End)
+			err = s.Protect(w.span.Start, w.span.End, w.file)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrUntracked, err)
