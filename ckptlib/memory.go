@@ -123,7 +123,11 @@ func (c *Checkpoint) copyProcesses(shared int64) error {
 	room := c.p.held.room() - shared
 	var list []*proc.Task
 	var all, changed uint64
-	for t, v := range c.mem.found {
+	for _, t := range c.tasks.List {
+		v := c.mem.found[t]
+		if v == nil {
+			continue // a zombie
+		}
 		few := v.Changed <= copyLeast || v.Changed*copyRatio <= v.Own
 		if t.Stopped != 0 || few && int64(v.Changed) <= room {
 			room -= int64(v.Changed)
