@@ -186,14 +186,20 @@ func (c *Checkpoint) ReadQueues(ids []conn.ID) error { return c.drain.Read(ids) 
 // and gives all, with their peers, to every agent's Refill.
 func (c *Checkpoint) Drained() []conn.ID { return c.drain.Drained() }
 
-// Refill puts back what ReadQueues took from connections of any pod, at the
-// same time on all agents.
-func (c *Checkpoint) Refill(ctx context.Context, ids []conn.ID) error {
+// Settle takes what is left in the queues of connections of any pod that ReadQueues
+// took from, and returns how many of their ends here had bytes on the way. It is
+// called on all agents until that is 0 everywhere, and once more.
+func (c *Checkpoint) Settle(ids []conn.ID) (pending int, err error) {
+	return c.drain.Settle(c.mine(ids))
+}
+
+// mine lists the ends of connections that are in this pod; ids may name either
+// end.
+func (c *Checkpoint) mine(ids []conn.ID) (list []conn.ID) {
 	mine := map[conn.ID]bool{}
 	for _, id := range c.pairs {
 		mine[id] = true
 	}
-	var list []conn.ID
 	for _, id := range ids {
 		for _, end := range []conn.ID{id, id.Peer()} {
 			if mine[end] {
@@ -202,6 +208,15 @@ func (c *Checkpoint) Refill(ctx context.Context, ids []conn.ID) error {
 			}
 		}
 	}
+	return list
+}
+
+// Refill puts back what ReadQueues took from connections of any pod, at the
+// same time on all agents.
+//
+// Preconditions: as of conn's Streams.
+func (c *Checkpoint) Refill(ctx context.Context, ids []conn.ID) error {
+	list := c.mine(ids)
 	if len(list) == 0 {
 		return nil
 	}

@@ -194,6 +194,13 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	}
 	drained := c.Drained()
 	j.fail(c, c.Snapshot(j.store, gen, o))
+	for quiet := 0; quiet < 2; {
+		pending, err := c.Settle(drained)
+		j.fail(c, err)
+		if quiet++; pending > 0 {
+			quiet = 0
+		}
+	}
 	j.fail(c, c.Refill(context.Background(), drained))
 	j.fail(c, c.Resume())
 	return gen, c, time.Since(start)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/gompirun/gompirun/ckptlib/conn"
 	"github.com/gompirun/gompirun/launcher/rpc"
@@ -59,10 +61,48 @@ func (c *attempt) refill(ctx context.Context) error {
 	if len(c.taken) == 0 {
 		return nil
 	}
-	if err := Barrier(ctx, c.j.agents, Refill, each(rpc.Refill, func() any { return c.taken })); err != nil {
+	err := c.settle(ctx)
+	if err == nil {
+		err = Barrier(ctx, c.j.agents, Refill, each(rpc.Refill, func() any { return c.taken }))
+	}
+	if err != nil {
 		return c.breaks(err)
 	}
 	return nil
+}
+
+// settle has both ends of what is to be put back emptied: not only those that
+// were full, and in an abort the bytes that are still on their way as well. Only
+// when all are empty may the first agent send.
+func (c *attempt) settle(ctx context.Context) error {
+	for deadline := time.Now().Add(drainTime); ; time.Sleep(time.Millisecond) {
+		pending, err := c.settleOnce(ctx)
+		switch {
+		case err != nil:
+			return err
+		case pending == 0:
+			// All has arrived; an agent may have looked before.
+			_, err := c.settleOnce(ctx)
+			return err
+		case time.Now().After(deadline):
+			return fmt.Errorf("%s still have bytes on their way after %v; is the network between the hosts down?", count(pending, "connection"), drainTime)
+		}
+	}
+}
+
+func (c *attempt) settleOnce(ctx context.Context) (pending int, err error) {
+	var mu sync.Mutex
+	err = Barrier(ctx, c.j.agents, Refill, func(ctx context.Context, a *Agent) error {
+		var d rpc.Drained
+		if err := a.call(ctx, rpc.Settle, c.taken, &d); err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		pending += d.Pending
+		return nil
+	})
+	return pending, err
 }
 
 // refillTaken is refill when the checkpoint is given up; the job may have been

@@ -27,7 +27,13 @@ const (
 //	until nothing is pending anywhere; then Queue on every agent
 //
 // If the job goes on, every connection of which an end was read (Drained) is put
-// back by Streams, Exchange and Refill, on the agents of both ends.
+// back on the agents of both ends:
+//
+//	Settle on both, until neither has anything pending, and once more
+//	Streams, Exchange, Refill
+//
+// No agent may begin to exchange before all have settled: another would take what
+// it sends for the program's.
 type Drainer struct {
 	ends map[ID]*drain
 	now  func() time.Time
@@ -180,18 +186,41 @@ func (d *Drainer) Drained() []ID {
 	return ids
 }
 
-// Streams empties the receive queues of ends that are to be put back, and
-// returns them for Exchange. The caller names both ends of every connection that
-// has a drained end, as far as they are in this pod. There is no way back: if it
-// fails, or Exchange or Refill after it, the connections are lost.
+// Settle empties the receive queues of ends that are to be put back, and returns
+// how many of them had bytes on their way. The caller names both ends of every
+// connection that has a drained end, as far as they are in this pod.
+func (d *Drainer) Settle(ids []ID) (pending int, err error) {
+	for _, id := range ids {
+		e, err := d.end(id)
+		if err != nil {
+			return 0, err
+		}
+		flush(e.fd)
+		n, _, err := unsent(e.fd)
+		if err != nil {
+			return 0, fmt.Errorf("settle connection %s: %w", id, err)
+		}
+		if n > 0 {
+			pending++
+		}
+		if err := e.take(id); err != nil {
+			return 0, err
+		}
+	}
+	return pending, nil
+}
+
+// Streams returns ends that are to be put back for Exchange: those of Settle.
+// There is no way back: if Exchange or Refill fails after it, the connections are
+// lost.
+//
+// Preconditions: Settle has returned 0 for both ends of all of them, and has been
+// called on both once more since.
 func (d *Drainer) Streams(ids []ID) ([]*Stream, error) {
 	var streams []*Stream
 	for _, id := range ids {
 		e, err := d.end(id)
 		if err != nil {
-			return nil, err
-		}
-		if err := e.take(id); err != nil {
 			return nil, err
 		}
 		streams = append(streams, &Stream{ID: id, FD: e.fd, Queue: e.read})

@@ -41,6 +41,24 @@ func drainAll(t testing.TB, pods ...*Drainer) error {
 	}
 }
 
+// settle empties both ends of a connection, as agents and coordinator do.
+func settle(t testing.TB, a *Drainer, ida ID, b *Drainer, idb ID) {
+	t.Helper()
+	for quiet := 0; quiet < 2; {
+		na, err := a.Settle([]ID{ida})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nb, err := b.Settle([]ID{idb})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if quiet++; na+nb > 0 {
+			quiet = 0
+		}
+	}
+}
+
 func drained(fd, peer int) (a, b *Drainer, ida ID) {
 	a, b, ida = &Drainer{}, &Drainer{}, ID{"x", true}
 	a.Add(ida, fd)
@@ -77,6 +95,7 @@ func TestFullConnectionsAreDrainedAndPutBack(t *testing.T) {
 				}
 			}
 		}
+		settle(t, a, id, b, id.Peer())
 		sa, err := a.Streams([]ID{id})
 		if err != nil {
 			t.Fatal(err)
@@ -97,6 +116,52 @@ func TestFullConnectionsAreDrainedAndPutBack(t *testing.T) {
 	wantQuiet(t, peer)
 	wantQuiet(t, fd)
 	wantBlocking(t, fd)
+}
+
+// Agents are not told to exchange at the same moment: what the first one sends
+// must not be taken for the program's by one that has not begun.
+func TestQueueIsTheProgramsHoweverEarlyTheOtherAgentSends(t *testing.T) {
+	fd, peer := connection(t)
+	toPeer, toFD := noise(1, 3000), noise(2, 500)
+	write(t, fd, toPeer)
+	write(t, peer, toFD)
+	a, b, id := drained(fd, peer)
+	if err := drainAll(t, a, b); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Read([]ID{id}); err != nil {
+		t.Fatal(err)
+	}
+	settle(t, a, id, b, id.Peer())
+	sa, err := a.Streams([]ID{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make(chan error, 1)
+	go func() { first <- Exchange(t.Context(), sa) }()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		if n, err := unix.IoctlGetInt(peer, unix.SIOCINQ); err != nil || n >= headSize {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the first agent has sent nothing after 10 s")
+		}
+	}
+	sb, err := b.Streams([]ID{id.Peer()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(Exchange(t.Context(), sb), <-first); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(sa[0].Peer, toPeer) || !bytes.Equal(sb[0].Peer, toFD) {
+		t.Errorf("the agents have got %d and %d bytes of queues, want the %d and %d that were sent", len(sa[0].Peer), len(sb[0].Peer), len(toPeer), len(toFD))
+	}
+	if err := errors.Join(Refill(t.Context(), sa), Refill(t.Context(), sb)); err != nil {
+		t.Fatal(err)
+	}
+	wantReadable(t, peer, toPeer)
+	wantReadable(t, fd, toFD)
 }
 
 func TestAQuietConnectionIsNotTouched(t *testing.T) {

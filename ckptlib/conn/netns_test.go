@@ -155,6 +155,7 @@ func TestBuffersAreLargeEnoughBetweenHosts(t *testing.T) {
 		if err := drainAll(t, da, db); err != nil {
 			t.Fatal(err)
 		}
+		settle(t, da, id, db, id.Peer())
 		qa, err := da.Streams([]ID{id})
 		if err != nil {
 			t.Fatal(err)

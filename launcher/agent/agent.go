@@ -104,6 +104,7 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.Drain:      method((*agent).drain),
 	rpc.ReadQueues: method((*agent).readQueues),
 	rpc.TakenEnds:  method((*agent).takenEnds),
+	rpc.Settle:     method((*agent).settle),
 	rpc.Snapshot:   method((*agent).snapshot),
 	rpc.Refill:     method((*agent).refill),
 	rpc.Resume:     method((*agent).resume),

@@ -167,6 +167,15 @@ func (a *agent) snapshot(context.Context, nothing) (nothing, error) {
 	return nothing{}, c.Snapshot(c.store, c.number, c.options)
 }
 
+func (a *agent) settle(_ context.Context, ids []conn.ID) (rpc.Drained, error) {
+	c, err := a.suspended()
+	if err != nil {
+		return rpc.Drained{}, err
+	}
+	pending, err := c.Settle(ids)
+	return rpc.Drained{Pending: pending}, err
+}
+
 func (a *agent) refill(ctx context.Context, ids []conn.ID) (nothing, error) {
 	c, err := a.suspended()
 	if err != nil {

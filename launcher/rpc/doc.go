@@ -9,7 +9,7 @@
 //
 // and for each checkpoint
 //
-//	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Refill Resume Write
+//	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Settle... Refill Resume Write
 //
 // or Abort at any point of it; Signal and Resize at any time. The agent calls Shim, Resolve and Owner, and
 // sends the events Exit and Warn.
@@ -36,6 +36,7 @@ const (
 	Drain      = "drain"       // nothing -> Drained
 	ReadQueues = "read-queues" // []conn.ID -> nothing
 	TakenEnds  = "taken-ends"  // nothing -> []conn.ID
+	Settle     = "settle"      // []conn.ID -> Drained
 	Snapshot   = "snapshot"    // nothing -> nothing
 	Refill     = "refill"      // []conn.ID -> nothing
 	Resume     = "resume"      // nothing -> nothing
