@@ -76,9 +76,10 @@ func (d desk) checkpoint() {
 // terminal (keys typed before are the shell's), when it is brought back there, and
 // the size of the window when that changes. The number tells it from others. It
 // starts no processes by itself: Ctrl-Z between a shell's vfork and exec stops the
-// child only, and the shell waits for it.
+// child only, and the shell waits for it. Its sleeps are short: a signal that comes
+// between perl's look for one and the sleep is noticed after that.
 func inFront(number int) string {
-	return fmt.Sprintf(`perl -e '$|=1; $SIG{CONT}=sub{print "back\n"}; $SIG{WINCH}=sub{print "now ",qx(stty size)}; print "in front\n"; sleep %d while 1'`, number)
+	return fmt.Sprintf(`perl -e '$|=1; $SIG{CONT}=sub{print "back\n"}; $SIG{WINCH}=sub{print "now ",qx(stty size)}; print "in front\n"; sleep 1 while %d'`, number)
 }
 
 func TestProgramHasATerminalWithJobControl(t *testing.T) {
