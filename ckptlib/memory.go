@@ -89,11 +89,12 @@ func (c *Checkpoint) find() error {
 	}
 	return c.tasks.Each(func(t *proc.Task) error {
 		var tracker *mem.Tracker
-		if c.mem.last.process(t.PodPID) != nil {
+		old := c.mem.last.process(t.PodPID)
+		if old != nil {
 			tracker = c.p.track.trackers[t.PodPID]
 		}
 		v, err := mem.FindPrivate(t.PID, list[t], tracker)
-		if err == nil && !c.covered(t, v) {
+		if err == nil && !c.covered(old, v) {
 			v, err = mem.FindPrivate(t.PID, list[t], nil)
 		}
 		if err != nil {
@@ -106,11 +107,11 @@ func (c *Checkpoint) find() error {
 	})
 }
 
-// covered tells whether the newest generation has all pages of a process that
-// have not changed since.
-func (c *Checkpoint) covered(t *proc.Task, v *mem.Private) bool {
+// covered tells whether the newest generation, where a process was old, has all
+// its pages that have not changed since.
+func (c *Checkpoint) covered(old *image.Process, v *mem.Private) bool {
 	for _, r := range v.Same {
-		if !c.mem.carry.Covers(uint64(c.mem.last.process(t.PodPID).Object), r.Start/mem.PageSize, r.Bytes()/mem.PageSize) {
+		if !c.mem.carry.Covers(uint64(old.Object), r.Start/mem.PageSize, r.Bytes()/mem.PageSize) {
 			return false
 		}
 	}
@@ -199,9 +200,9 @@ func (c *Checkpoint) writeMemory() (err error) {
 		if err := c.complete(t); err != nil {
 			return err
 		}
+		old := c.mem.last.process(t.PodPID) // not nil where pages are the same
 		for _, r := range v.Same {
-			old := c.mem.last.process(t.PodPID).Object
-			c.mem.carry.Carry(c.table, uint64(old), uint64(v.Object), r.Start/mem.PageSize, r.Bytes()/mem.PageSize)
+			c.mem.carry.Carry(c.table, uint64(old.Object), uint64(v.Object), r.Start/mem.PageSize, r.Bytes()/mem.PageSize)
 		}
 	}
 	return nil

@@ -56,11 +56,16 @@ func settable(dumpable uint64) uint64 {
 // InLeader calls fn with a Remote in the leader of a stopped process that has no
 // scratch memory.
 func (t *Task) InLeader(tr tracer.Tracing, fn func(*tracer.Remote) error) error {
-	abort, err := criticalSection(tr, t.PID)
+	return inThread(tr, t.PID, t.VDSO, fn)
+}
+
+// inThread is InLeader for any stopped thread.
+func inThread(tr tracer.Tracing, tid int, vdso tracer.Addr, fn func(*tracer.Remote) error) error {
+	abort, err := criticalSection(tr, tid)
 	if err != nil {
 		return err
 	}
-	r, err := tr.EnterBare(t.PID, t.VDSO)
+	r, err := tr.EnterBare(tid, vdso)
 	if err != nil {
 		return err
 	}

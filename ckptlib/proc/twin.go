@@ -169,27 +169,12 @@ func reap(tr tracer.Tracing, tid, podPID int, vdso tracer.Addr, waits *Waits) er
 	}
 	err = waits.stopped(tr, tid)
 	if err == nil {
-		err = reapIn(tr, tid, podPID, vdso)
+		err = inThread(tr, tid, vdso, func(r *tracer.Remote) error {
+			if err := r.Reap(podPID); !errors.Is(err, unix.ECHILD) {
+				return err
+			}
+			return nil // it has been reaped
+		})
 	}
 	return errors.Join(err, tr.Detach(tid))
-}
-
-// reapIn makes the call in a stopped thread.
-func reapIn(tr tracer.Tracing, tid, podPID int, vdso tracer.Addr) error {
-	abort, err := criticalSection(tr, tid)
-	if err != nil {
-		return err
-	}
-	r, err := tr.EnterBare(tid, vdso)
-	if err != nil {
-		return err
-	}
-	if abort != 0 {
-		r.Saved().Rip = abort
-	}
-	err = r.Reap(podPID)
-	if errors.Is(err, unix.ECHILD) {
-		err = nil // it has been reaped
-	}
-	return errors.Join(err, r.LeaveBare())
 }
