@@ -173,7 +173,16 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 			return err
 		}
 	}
-	return j.startAgents(ctx, hostOf)
+	if err := j.startAgents(ctx, hostOf); err != nil {
+		return err
+	}
+	if r.Given["yield"] {
+		j.record.Yield = r.Yield
+	}
+	if !r.DryRun {
+		j.relieve(j.crowded(hostOf))
+	}
+	return nil
 }
 
 // revival is a restart that is under way.

@@ -31,6 +31,9 @@ type Pod struct {
 	// Real are the host's addresses, the one that others reach it by first.
 	Real     []netip.Addr       `json:"real"`
 	JobAddrs map[netip.Addr]int `json:"job_addrs"`
+	// Pulse has the kernel choose anew, many times in each of its ticks, which
+	// process of this host runs.
+	Pulse bool `json:"pulse,omitempty"`
 }
 
 // Program is a program to start in the pod.
