@@ -84,7 +84,7 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 				t.Fatalf("the victim said %q, want ready", got)
 			}
 			j.want("count", "1")
-			before := j.visible()
+			before := j.settled()
 			for range 2 {
 				got := j.refused()
 				for _, w := range words {
@@ -175,7 +175,7 @@ func TestCheckpointsInAStormOfProcesses(t *testing.T) {
 func TestJobGoesOnWhereverACheckpointIsAborted(t *testing.T) {
 	asUser(t)
 	j := victim(t, "threads")
-	before := j.visible()
+	before := j.settled()
 	phases := []func(c *ckptlib.Checkpoint, gen int) error{
 		func(c *ckptlib.Checkpoint, _ int) error { _, err := c.Ends(); return err },
 		func(c *ckptlib.Checkpoint, _ int) error { _, _, err := c.Drain(); return err },

@@ -51,6 +51,29 @@ func (v visible) without(other visible) visible {
 	return out
 }
 
+// settled is what can be seen once no thread is on its way out of
+// pthread_create or into its end: the C library blocks every signal there, even
+// the two of its own that no program can block.
+func (j *job) settled() visible {
+	j.t.Helper()
+	const all = "SigBlk: fffffffffffbfeff"
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		now := j.visible()
+		on := ""
+		for what, lines := range now {
+			if slices.Contains(lines, all) {
+				on = what
+			}
+		}
+		if on == "" {
+			return now
+		}
+		if time.Now().After(end) {
+			j.t.Fatalf("%s does not get out of the C library", on)
+		}
+	}
+}
+
 func (j *job) visible() visible {
 	j.t.Helper()
 	list, err := j.pod.Processes()
