@@ -12,12 +12,13 @@ import (
 const (
 	toolNative   = "native"
 	toolGompirun = "gompirun"
+	toolFork     = "gompirun-fork" // --ckpt-mode fork
 	toolStop     = "gompirun-stop" // --ckpt-mode stop
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
 )
 
-var toolNames = []string{toolGompirun, toolStop, toolCRIU, toolDMTCP, toolNative}
+var toolNames = []string{toolGompirun, toolFork, toolStop, toolCRIU, toolDMTCP, toolNative}
 
 // A job is what a tool is to run.
 type job struct {
@@ -62,6 +63,8 @@ func newTool(name string, o options) tool {
 	switch name {
 	case toolGompirun:
 		return gompirun{path: o.gompirun}
+	case toolFork:
+		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "fork"}}
 	case toolStop:
 		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "stop"}}
 	case toolCRIU:

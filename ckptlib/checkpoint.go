@@ -38,13 +38,15 @@ type Checkpoint struct {
 
 	store    *store.Store
 	gen      int
-	writer   *store.Writer
+	draft    *draft
+	writer   *store.Writer // the draft's
 	table    *store.TableBuilder
 	mu       sync.Mutex // guards mem.found while it is being filled
 	mem      memory
 	warnings []string
 	logical  int64 // bytes of memory that have content
 	changed  int64 // of them, those that had to be read
+	early    int64 // of these, those that Prepare has read
 	resumed  bool
 }
 
@@ -250,11 +252,11 @@ func (c *Checkpoint) Resume() error {
 }
 
 // Abort gives the checkpoint up: the pod runs on, and nothing of the
-// checkpoint stays in the store.
+// checkpoint stays in the store but what Prepare has put there.
 func (c *Checkpoint) Abort() error {
 	err := errors.Join(c.Resume(), c.endTwins())
-	if c.writer != nil {
-		err = errors.Join(err, c.writer.Abort())
+	if c.draft != nil {
+		err = errors.Join(err, c.p.track.drop(c.draft))
 	}
 	c.p.free()
 	return err

@@ -22,6 +22,8 @@ type SnapshotOptions struct {
 	// Stop has all memory read before the pod runs on: no copies of processes are
 	// made.
 	Stop bool
+	// Precopy has Prepare read what does not change fast.
+	Precopy bool
 	// Untracked has all memory read, whether it has changed or not, as on a kernel
 	// that does not tell.
 	Untracked bool
@@ -40,13 +42,11 @@ type SnapshotOptions struct {
 // Preconditions: Drain has returned no pending ends on any agent.
 func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err error) {
 	c.store, c.gen = st, gen
-	compression, err := store.ParseCompression(o.Compress)
-	if err != nil {
+	if c.draft, err = c.p.begin(st, gen, o); err != nil {
 		return err
 	}
-	if c.writer, err = st.NewWriter(gen, c.p.c.ID, o.Known, store.WriterOptions{Compression: compression, VerifyPages: o.VerifyPages}); err != nil {
-		return err
-	}
+	c.p.track.draft = nil // it is this checkpoint's now
+	c.writer = c.draft.writer
 	c.table = store.NewTable()
 	root := c.p.pod.Root()
 	if c.shared, err = mem.NewSharedSet(root, pod.ShmDir); err != nil {

@@ -82,20 +82,29 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 			j.use(st, number)
 			return a.report(), nil
 		}
-		if a.wrote {
-			// Agents have removed their packs; images may be left, and mean nothing.
-			if _, rerr := st.Remove(number); rerr != nil {
-				j.say("what a checkpoint that failed has left could not be removed: %v", rerr)
-			}
+		last := isBroken(err) || !passes(err) || ctx.Err() != nil || try == maxTries
+		if a.wrote || last {
+			j.discard(ctx, st, number)
 			number = 0
 		}
-		if isBroken(err) || !passes(err) || ctx.Err() != nil {
+		if last && try == maxTries {
+			err = fmt.Errorf("tried %d times: %w", try, err)
+		}
+		if last {
 			return Report{}, err
 		}
-		if try == maxTries {
-			return Report{}, fmt.Errorf("tried %d times: %w", try, err)
-		}
 		time.Sleep(minPause + rand.N(maxPause-minPause))
+	}
+}
+
+// discard removes what a generation that is not to be has left. Where an agent
+// cannot be asked any more its packs are removed all the same.
+func (j *Job) discard(ctx context.Context, st *store.Store, number int) {
+	dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	defer cancel()
+	_ = Barrier(dctx, j.agents, Abort, each(rpc.Discard, nil))
+	if _, err := st.Remove(number); err != nil {
+		j.say("what a checkpoint that failed has left could not be removed: %v", err)
 	}
 }
 
@@ -143,7 +152,7 @@ func (c *attempt) plan() []Step[*Agent] {
 			o := &c.j.record.Checkpoints
 			return rpc.Generation{
 				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(o.CkptCompress),
-				Stop: c.stop || o.CkptMode == flags.CkptStop, Untracked: o.CkptUntracked, Verify: o.CkptVerify,
+				Stop: c.stop || o.CkptMode == flags.CkptStop, Precopy: o.CkptMode == flags.CkptPrecopy, Untracked: o.CkptUntracked, Verify: o.CkptVerify,
 			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},

@@ -16,7 +16,7 @@ type Phase string
 
 // The phases.
 const (
-	Prepare  Phase = "prepare"  // agents know which pages need not be written
+	Prepare  Phase = "prepare"  // agents know which pages need not be written, and have read those that do not change fast
 	Suspend  Phase = "suspend"  // every thread of the job stands still
 	Elect    Phase = "elect"    // who is connected to whom is known
 	Drain    Phase = "drain"    // no byte is on its way between two pods

@@ -110,6 +110,7 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.Resume:     method((*agent).resume),
 	rpc.Write:      method((*agent).write),
 	rpc.Abort:      method((*agent).abort),
+	rpc.Discard:    method((*agent).discard),
 
 	rpc.Verify:        method((*agent).verify),
 	rpc.Rebuild:       method((*agent).rebuild),

@@ -25,7 +25,7 @@ type checkpoint struct {
 const indexBytes = 512 << 20
 
 // prepare does what can be done before the pod is stopped: it learns which pages
-// the last generation has.
+// the last generation has, and memory that does not change much is read.
 func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) {
 	p, err := a.running()
 	if err != nil {
@@ -42,7 +42,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 		return nothing{}, err
 	}
 	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{
-		Stop: r.Stop, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify,
+		Stop: r.Stop, Precopy: r.Precopy, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify,
 	}}
 	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
 		if ctx.Err() != nil {
@@ -51,11 +51,23 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 		// It may have been pruned, or damaged; what is in memory is neither.
 		a.warn(fmt.Sprintf("checkpoint %d cannot be built on: %v; everything is written again", r.Known, err))
 	}
-	p.Prepare()
+	if err := p.Prepare(ctx, st, r.Number, c.options); err != nil {
+		return nothing{}, err
+	}
 	a.mu.Lock()
 	a.ckpt = c
 	a.mu.Unlock()
 	return nothing{}, nil
+}
+
+// discard gives up what prepare has made of a generation. Without a pod there is
+// nothing.
+func (a *agent) discard(context.Context, nothing) (nothing, error) {
+	p, err := a.running()
+	if err != nil {
+		return nothing{}, nil
+	}
+	return nothing{}, p.Discard()
 }
 
 // knownPages reads which pages of this pod need not be written again, since a

@@ -42,6 +42,7 @@ const (
 	Resume     = "resume"      // nothing -> nothing
 	Write      = "write"       // nothing -> Result
 	Abort      = "abort"       // nothing -> nothing
+	Discard    = "discard"     // nothing -> nothing: what prepare has left, after the last try
 
 	Verify        = "verify"         // Restart -> Verified
 	Rebuild       = "rebuild"        // Restart -> Rebuilt

@@ -150,6 +150,7 @@ type Generation struct {
 	Known    int    `json:"known"`
 	Compress string `json:"compress"`
 	Stop     bool   `json:"stop"`
+	Precopy  bool   `json:"precopy"` // memory that does not change fast is read in the phase prepare
 	// Untracked has all pages read, and Verify the bytes of equal ones compared.
 	Untracked bool `json:"untracked"`
 	Verify    bool `json:"verify"`
