@@ -56,9 +56,7 @@ func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err 
 	if c.unix, err = kobj.DumpUnix(); err != nil {
 		return err
 	}
-	if err := c.describe(); err != nil {
-		return err
-	}
+	c.describe()
 	if err := c.tasks.Each(func(t *proc.Task) error { return t.ReadFlags(o.Stop) }); err != nil {
 		return err
 	}
@@ -71,11 +69,14 @@ func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err 
 	if err := c.descriptions(); err != nil {
 		return err
 	}
+	if err := c.clocks(); err != nil {
+		return err
+	}
 	return c.memory(o)
 }
 
 // describe notes what is the pod's own.
-func (c *Checkpoint) describe() error {
+func (c *Checkpoint) describe() {
 	cfg := &c.p.c
 	programs := c.p.programs()
 	c.im = image.Pod{
@@ -85,6 +86,12 @@ func (c *Checkpoint) describe() error {
 	for _, a := range cfg.Virtual {
 		c.im.Addresses = append(c.im.Addresses, a.String())
 	}
+}
+
+// clocks notes where the pod's clocks stand. Timers go on while the pod stands still: this
+// comes after the last of them was looked at, so that none has expired more often than its
+// time has passed.
+func (c *Checkpoint) clocks() error {
 	for _, clk := range []struct {
 		id     int32
 		to     *int64
