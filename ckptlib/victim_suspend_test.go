@@ -51,7 +51,6 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"traced":        {"(odd)", "is traced by process", "detach"},
 		"shares-memory": {"(odd)", "shares its memory"},
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
-		"dead-leader":   {"(odd)", "first thread has ended"},
 		"hugetlb":       {"hugetlb", "without them"},
 		"vfork":         {"waits for the vfork(2) of process"},
 		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},

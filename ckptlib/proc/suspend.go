@@ -192,7 +192,7 @@ func vforked(tid int, pids []int) int {
 		if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", st.PPID, tid)); err != nil {
 			continue
 		}
-		if same, err := linux.SameMemory(pid, st.PPID); err == nil && same {
+		if same, err := linux.SameMemory(pid, tid); err == nil && same {
 			return pid
 		}
 	}
