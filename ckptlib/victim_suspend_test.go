@@ -52,7 +52,7 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"shares-memory": {"(odd)", "shares its memory"},
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
 		"hugetlb":       {"hugetlb", "without them"},
-		"vfork":         {"waits for the vfork(2) of process"},
+		"vfork":         {"(odd) waits for the vfork(2) of process", "end that process"},
 		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
 		"chroot":        {"(odd)", "another root directory", "/usr"},
 		"sibling":       {"(odd)", "shares its descriptors with process", "not its parent"},
