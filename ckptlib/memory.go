@@ -23,7 +23,7 @@ const (
 // memory is how the memory of a pod is taken.
 type memory struct {
 	found map[*proc.Task]*mem.Private
-	twins map[int]int // by the pid of what they are copies of
+	twins map[int]int // by the Lead of what they are copies of
 	later *mem.Plan   // what is read from twins
 }
 
@@ -85,9 +85,9 @@ func (c *Checkpoint) find() error {
 		if layers != nil {
 			tracker = c.p.track.trackers[t.PodPID]
 		}
-		v, err := mem.FindPrivate(t.PID, list[t], tracker)
+		v, err := mem.FindPrivate(t.Lead, list[t], tracker)
 		if err == nil && (!layers.cover(v.Same) || c.draft.missing(t.PodPID, v.Same)) {
-			v, err = mem.FindPrivate(t.PID, list[t], nil)
+			v, err = mem.FindPrivate(t.Lead, list[t], nil)
 		}
 		if err != nil {
 			return err
@@ -204,12 +204,12 @@ func (c *Checkpoint) complete(t *proc.Task) error {
 	if t.Flagged() {
 		return nil
 	}
-	pid := t.PID
-	if twin := c.mem.twins[t.PID]; twin != 0 {
+	pid := t.Lead
+	if twin := c.mem.twins[t.Lead]; twin != 0 {
 		pid = twin
 	}
 	vmas, err := procfs.Maps(pid, true)
-	if err != nil && pid != t.PID {
+	if err != nil && pid != t.Lead {
 		return err
 	}
 	for i := range c.im.Processes {

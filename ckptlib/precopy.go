@@ -148,7 +148,7 @@ func (p *Pod) watchMore() {
 		for _, t := range tasks.List {
 			if large[t.PodPID] && !t.Zombie {
 				err = errors.Join(err, t.InLeader(tr, func(r *tracer.Remote) error {
-					w, err := mem.NewTracker(r, t.PID)
+					w, err := mem.NewTracker(r, t.Lead)
 					if err == nil {
 						p.track.trackers[t.PodPID] = w
 					}

@@ -121,7 +121,7 @@ func (c *Checkpoint) processes() error {
 			if !t.Zombie {
 				p.Object = c.object()
 				p.FDs = c.fds.table(t.PodPID)
-				if p.Mappings, err = mem.Capture(t.PID, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
+				if p.Mappings, err = mem.Capture(t.Lead, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
 					return err
 				}
 			}

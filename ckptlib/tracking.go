@@ -87,7 +87,7 @@ func (t *tracking) restart(tr *tracer.Tracer, tasks *proc.Tasks, found map[*proc
 				continue
 			}
 			if err := task.InLeader(tr, func(r *tracer.Remote) error {
-				w, err := mem.NewTracker(r, task.PID)
+				w, err := mem.NewTracker(r, task.Lead)
 				if errors.Is(err, mem.ErrUntracked) {
 					return nil
 				}

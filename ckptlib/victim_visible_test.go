@@ -143,13 +143,19 @@ func (l *looker) process(pid int) {
 	name := fmt.Sprintf("process %d ", l.podPID(pid))
 	st := l.stat(dir)
 	l.out[name+"parent"] = []string{fmt.Sprint(l.podPID(st.PPID))}
-	if st.State == 'Z' {
+	tids, err := procfs.Tasks(pid)
+	l.fatal(err)
+	if st.State == 'Z' && len(tids) == 1 {
 		l.out[name+"zombie"] = []string{st.Comm, fmt.Sprintf("%#x", st.ExitCode)}
 		l.out[name+"status"] = l.status(dir, "Name", "NSpid", "NSpgid", "NSsid")
 		return
 	}
-	tids, err := procfs.Tasks(pid)
-	l.fatal(err)
+	if st.State == 'Z' {
+		l.out[name+"leader"] = append(l.status(dir, "Name", "State", "NSpid", "NSpgid", "NSsid", "Uid", "Gid", "Groups", "Threads", "ShdPnd", "SigIgn", "SigCgt",
+			"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"), fmt.Sprintf("%#x", l.stat(fmt.Sprintf("%s/task/%d", dir, pid)).ExitCode))
+		tids = slices.DeleteFunc(tids, func(tid int) bool { return tid == pid })
+		pid, dir = tids[0], fmt.Sprintf("/proc/%d", tids[0]) // a thread that has outlived it
+	}
 	for _, tid := range tids {
 		task := fmt.Sprintf("%s/task/%d", dir, tid)
 		s, err := procfs.ReadStatus(task)

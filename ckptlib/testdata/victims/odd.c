@@ -42,12 +42,6 @@ static void *vforks(void *arg) {
 	}
 	return NULL;
 }
-static void *leaves(void *arg) {
-	for (;;)
-		pause();
-	return NULL;
-}
-
 // makes makes an object that the kernel may not have or not give to a user.
 static long makes(const char *kind) {
 	if (!strcmp(kind, "io_uring")) {
@@ -165,22 +159,6 @@ int main(int argc, char **argv) {
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
-	} else if (!strcmp(kind, "dead-leader")) {
-		child = MUST(fork());
-		if (!child) {
-			pthread_t t;
-			pthread_create(&t, NULL, leaves, NULL);
-			MUST(write(undone[1], "x", 1));
-			syscall(SYS_exit, 0);
-		}
-		char c, path[64], b[256] = "";
-		MUST(read(undone[0], &c, 1));
-		sprintf(path, "/proc/%d/stat", child);
-		while (!strstr(b, ") Z")) {
-			int fd = MUST(open(path, O_RDONLY));
-			MUST(read(fd, b, sizeof b - 1));
-			close(fd);
-		}
 	}
 	pthread_t pt;
 	pthread_create(&pt, NULL, waits, NULL);
