@@ -144,24 +144,18 @@ func isTCP(s *kobj.Source) bool {
 	return err == nil && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 }
 
-// SetPairs tells which ends belong together. Those of other pods are passed
-// over.
-func (c *Checkpoint) SetPairs(pairs []conn.Pair) {
-	for _, p := range pairs {
-		for _, e := range []struct {
-			end    conn.End
-			dialer bool
-		}{{p.Dialer, true}, {p.Acceptor, false}} {
-			if e.end.Pod != c.p.c.ID {
-				continue
-			}
-			id := conn.ID{Name: p.Name, Dialer: e.dialer}
-			c.pairs[e.end.Inode] = id
-			for _, d := range c.fds.list {
-				if d.source.Stat.Ino == e.end.Inode && d.source.Stat.Mode&unix.S_IFMT == unix.S_IFSOCK {
-					c.drain.Add(id, d.source.FD)
-				}
-			}
+// Name tells which of this pod's ends are of connections of the job, and what they
+// are called.
+func (c *Checkpoint) Name(ends []conn.Named) {
+	for _, e := range ends {
+		c.pairs[e.Inode] = e.ID
+	}
+	for _, d := range c.fds.list {
+		if d.source.Stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
+			continue
+		}
+		if id, ok := c.pairs[d.source.Stat.Ino]; ok {
+			c.drain.Add(id, d.source.FD)
 		}
 	}
 }

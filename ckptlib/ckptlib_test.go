@@ -186,7 +186,7 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	ends, err := c.Ends()
 	j.fail(c, err)
 	pairs, _ := conn.Match(ends)
-	c.SetPairs(pairs)
+	c.Name(conn.ByPod(pairs)[0])
 	for {
 		stuck, pending, err := c.Drain()
 		j.fail(c, err)

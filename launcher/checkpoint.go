@@ -38,9 +38,9 @@ type attempt struct {
 
 	mu      sync.Mutex
 	ends    []conn.End
-	pairs   []conn.Pair
-	owner   map[conn.ID]int // pods
-	read    bool            // agents were told to read from connections
+	named   map[int][]conn.Named // by pod
+	owner   map[conn.ID]int      // pods; see podOf
+	read    bool                 // agents were told to read from connections
 	taken   []conn.ID
 	broken  bool // the job cannot go on
 	results map[int]rpc.Result
@@ -75,8 +75,8 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 				return Report{}, err
 			}
 		}
-		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, owner: map[conn.ID]int{}, results: map[int]rpc.Result{}}
-		err := RunPlan(ctx, j.agents, timed(a.plan(), j.note), a.abort())
+		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, results: map[int]rpc.Result{}}
+		err := RunPlan(ctx, j.agents, timed(a.plan(), j.own.total, j.note), a.abort())
 		a.release()
 		if err == nil {
 			j.use(st, number)
@@ -157,7 +157,7 @@ func (c *attempt) plan() []Step[*Agent] {
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
 		{Phase: Elect, Each: c.elect, Then: c.match},
-		{Phase: Drain, Each: each(rpc.Pair, func() any { return c.pairs }), Then: c.drain},
+		{Phase: Drain, Each: c.pair, Then: c.drain},
 		{Phase: Snapshot, Each: c.snapshot, Then: c.gatherTaken},
 	}
 	write := []Step[*Agent]{
@@ -199,12 +199,15 @@ func (c *attempt) release() {
 }
 
 func (c *attempt) elect(ctx context.Context, a *Agent) error {
-	var ends []conn.End
-	if err := a.call(ctx, rpc.Elect, struct{}{}, &ends); err != nil {
+	var r rpc.Elected
+	if err := a.call(ctx, rpc.Elect, struct{}{}, &r); err != nil {
 		return err
 	}
+	for i := range r.Ends {
+		r.Ends[i].Pod, r.Ends[i].NetID = a.Pod, r.NetID
+	}
 	c.mu.Lock()
-	c.ends = append(c.ends, ends...)
+	c.ends = append(c.ends, r.Ends...)
 	c.mu.Unlock()
 	return nil
 }
@@ -216,12 +219,42 @@ func (c *attempt) match(context.Context) error {
 		return &wire.Error{Kind: wire.KindRetry, Text: fmt.Sprintf(
 			"a connection is being made and not accepted yet: %s to %s (%d of them)", half[0].Local, half[0].Remote, len(half))}
 	}
-	c.pairs = pairs
-	for _, p := range pairs {
-		c.owner[conn.ID{Name: p.Name, Dialer: true}] = p.Dialer.Pod
-		c.owner[conn.ID{Name: p.Name, Dialer: false}] = p.Acceptor.Pod
-	}
+	c.named = conn.ByPod(pairs)
 	return nil
+}
+
+// podOf tells in which pod an end is. Few checkpoints have to know, and a job may
+// have very many.
+func (c *attempt) podOf(id conn.ID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owner == nil {
+		c.owner = map[conn.ID]int{}
+		for pod, ends := range c.named {
+			for _, e := range ends {
+				c.owner[e.ID] = pod
+			}
+		}
+	}
+	return c.owner[id]
+}
+
+// inPods sorts connections by the pods that have an end of them.
+func (c *attempt) inPods(ids []conn.ID) map[int][]conn.ID {
+	out := map[int][]conn.ID{}
+	for _, id := range ids {
+		pod, other := c.podOf(id), c.podOf(id.Peer())
+		out[pod] = append(out[pod], id)
+		if other != pod {
+			out[other] = append(out[other], id)
+		}
+	}
+	return out
+}
+
+// pair tells an agent its part of that.
+func (c *attempt) pair(ctx context.Context, a *Agent) error {
+	return a.call(ctx, rpc.Pair, c.named[a.Pod], nil)
 }
 
 // drain waits until no byte is on its way. Where a receiver's window is full its
@@ -240,7 +273,7 @@ func (c *attempt) drain(ctx context.Context) error {
 			defer mu.Unlock()
 			pending += d.Pending
 			for _, id := range d.Stuck {
-				pod := c.owner[id.Peer()]
+				pod := c.podOf(id.Peer())
 				read[pod] = append(read[pod], id.Peer())
 			}
 			return nil

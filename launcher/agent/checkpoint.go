@@ -128,18 +128,22 @@ func (a *agent) suspend(context.Context, nothing) (nothing, error) {
 	return nothing{}, err
 }
 
-func (a *agent) elect(context.Context, nothing) ([]conn.End, error) {
+func (a *agent) elect(context.Context, nothing) (rpc.Elected, error) {
 	c, err := a.suspended()
 	if err != nil {
-		return nil, err
+		return rpc.Elected{}, err
 	}
-	return c.Ends()
+	out := rpc.Elected{}
+	if out.Ends, err = c.Ends(); len(out.Ends) > 0 {
+		out.NetID = out.Ends[0].NetID
+	}
+	return out, err
 }
 
-func (a *agent) pair(_ context.Context, pairs []conn.Pair) (nothing, error) {
+func (a *agent) pair(_ context.Context, ends []conn.Named) (nothing, error) {
 	c, err := a.suspended()
 	if err == nil {
-		c.SetPairs(pairs)
+		c.Name(ends)
 	}
 	return nothing{}, err
 }

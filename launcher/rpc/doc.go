@@ -31,8 +31,8 @@ const (
 
 	Prepare    = "prepare"     // Generation -> nothing
 	Suspend    = "suspend"     // nothing -> nothing
-	Elect      = "elect"       // nothing -> []conn.End
-	Pair       = "pair"        // []conn.Pair -> nothing
+	Elect      = "elect"       // nothing -> Elected
+	Pair       = "pair"        // []conn.Named, of the pod -> nothing
 	Drain      = "drain"       // nothing -> Drained
 	ReadQueues = "read-queues" // []conn.ID -> nothing
 	TakenEnds  = "taken-ends"  // nothing -> []conn.ID
