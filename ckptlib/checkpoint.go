@@ -38,6 +38,8 @@ type Checkpoint struct {
 
 	store    *store.Store
 	gen      int
+	staged   bool // Write leaves the packs to Deliver
+	pages    *store.PageTable
 	writer   *store.Writer
 	table    *store.TableBuilder
 	mu       sync.Mutex // guards mem.found while it is being filled
