@@ -38,6 +38,8 @@ type Checkpoint struct {
 
 	store    *store.Store
 	gen      int
+	staged   bool // Write leaves the packs to Deliver
+	pages    *store.PageTable
 	draft    *draft
 	writer   *store.Writer // the draft's
 	table    *store.TableBuilder

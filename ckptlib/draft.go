@@ -32,7 +32,7 @@ func (p *Pod) begin(st *store.Store, gen int, o SnapshotOptions) (*draft, error)
 	if err != nil {
 		return nil, err
 	}
-	w, err := st.NewWriter(gen, p.c.ID, o.Known, store.WriterOptions{Compression: compression, VerifyPages: o.VerifyPages})
+	w, err := st.NewWriter(gen, p.c.ID, o.Known, store.WriterOptions{Compression: compression, VerifyPages: o.VerifyPages, Stage: o.Stage})
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,10 @@ type SnapshotOptions struct {
 	Known       *store.Index // pages of the newest generation, or nil
 	Newest      int          // its number, or 0
 	VerifyPages bool         // compare bytes where keys are equal
+
+	// Stage is a directory of this host to which pages are written first, "" for
+	// none: Deliver has to follow Write then.
+	Stage string
 }
 
 // Snapshot captures everything of the pod. What the pod may change when it runs
@@ -41,7 +45,7 @@ type SnapshotOptions struct {
 //
 // Preconditions: Drain has returned no pending ends on any agent.
 func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err error) {
-	c.store, c.gen = st, gen
+	c.store, c.gen, c.staged = st, gen, o.Stage != ""
 	if c.draft, err = c.p.begin(st, gen, o); err != nil {
 		return err
 	}

@@ -21,9 +21,9 @@ type Result struct {
 	Writer       *store.Writer // its keys serve the next generation's index
 }
 
-// Write reads the copies of processes and the mapped files, writes the images and
-// syncs everything. The pod runs meanwhile. After an error the caller calls
-// Abort.
+// Write reads the copies of processes and the mapped files, and syncs all pages;
+// without a staging directory it delivers them as well. The pod runs meanwhile.
+// After an error the caller calls Abort.
 func (c *Checkpoint) Write() (Result, error) {
 	if err := c.writeMemory(); err != nil {
 		return Result{}, err
@@ -36,19 +36,36 @@ func (c *Checkpoint) Write() (Result, error) {
 	if err := c.writer.Finish(); err != nil {
 		return Result{}, err
 	}
-	table, err := c.table.Build(c.writer)
-	if err != nil {
+	var err error
+	if c.pages, err = c.table.Build(c.writer); err != nil {
 		return Result{}, err
 	}
-	pages, err := table.Encode()
+	if err := c.writer.Sync(); err != nil {
+		return Result{}, err
+	}
+	if c.staged {
+		return Result{}, nil
+	}
+	return c.Deliver()
+}
+
+// Deliver brings everything that is still on this host to the store, and writes
+// the images. After an error the caller calls Abort.
+//
+// Preconditions: Write has succeeded and not called it.
+func (c *Checkpoint) Deliver() (Result, error) {
+	if err := c.writer.Deliver(); err != nil {
+		return Result{}, err
+	}
+	if err := c.writer.StageError(); err != nil {
+		capturer{c}.Warn("%v", err)
+	}
+	pages, err := c.pages.Encode()
 	if err != nil {
 		return Result{}, err
 	}
 	b, err := image.Encode(&c.im)
 	if err != nil {
-		return Result{}, err
-	}
-	if err := c.writer.Sync(); err != nil {
 		return Result{}, err
 	}
 	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, BytesEarly: c.early, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.writer}
@@ -71,7 +88,7 @@ func (c *Checkpoint) Write() (Result, error) {
 	}
 	// A copy: the image is part of the checkpoint, and with it of all before.
 	im := c.im
-	c.p.track.base, c.p.size, c.p.track.failed = &base{c.gen, table, &im}, c.logical, false
+	c.p.track.base, c.p.size, c.p.track.failed = &base{c.gen, c.pages, &im}, c.logical, false
 	c.p.free()
 	return r, nil
 }

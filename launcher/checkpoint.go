@@ -152,7 +152,7 @@ func (c *attempt) plan() []Step[*Agent] {
 			o := &c.j.record.Checkpoints
 			return rpc.Generation{
 				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(o.CkptCompress),
-				Stop: c.stop || o.CkptMode == flags.CkptStop, Precopy: o.CkptMode == flags.CkptPrecopy, Untracked: o.CkptUntracked, Verify: o.CkptVerify,
+				Stop: c.stop || o.CkptMode == flags.CkptStop, Precopy: o.CkptMode == flags.CkptPrecopy, Untracked: o.CkptUntracked, Verify: o.CkptVerify, Stage: o.CkptStage,
 			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
@@ -160,9 +160,13 @@ func (c *attempt) plan() []Step[*Agent] {
 		{Phase: Drain, Each: c.pair, Then: c.drain},
 		{Phase: Snapshot, Each: c.snapshot, Then: c.gatherTaken},
 	}
-	write := []Step[*Agent]{
-		{Phase: Write, Each: c.write},
-		{Phase: Commit, Then: c.commit},
+	write := []Step[*Agent]{{Phase: Write, Each: c.result(rpc.Write)}, {Phase: Commit, Then: c.commit}}
+	if c.j.record.Checkpoints.CkptStage != "" {
+		write = []Step[*Agent]{
+			{Phase: Write, Each: each(rpc.Write, nil)},
+			{Phase: Deliver, Each: inTurn(stageWriters, c.result(rpc.Deliver))},
+			{Phase: Commit, Then: c.commit},
+		}
 	}
 	if c.stop {
 		// What the job does after the memory was written would be done twice, so
@@ -310,15 +314,22 @@ func (c *attempt) resumed(context.Context) error {
 	return nil
 }
 
-func (c *attempt) write(ctx context.Context, a *Agent) error {
-	var r rpc.Result
-	if err := a.call(ctx, rpc.Write, struct{}{}, &r); err != nil {
-		return err
+// stageWriters is how many agents bring what they have staged to the shared
+// directory at the same time.
+const stageWriters = 4
+
+// result is a step whose answer is an agent's part of the checkpoint.
+func (c *attempt) result(method string) func(context.Context, *Agent) error {
+	return func(ctx context.Context, a *Agent) error {
+		var r rpc.Result
+		if err := a.call(ctx, method, struct{}{}, &r); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.results[a.Pod] = r
+		c.mu.Unlock()
+		return nil
 	}
-	c.mu.Lock()
-	c.results[a.Pod] = r
-	c.mu.Unlock()
-	return nil
 }
 
 // commit makes the generation a checkpoint.

@@ -27,7 +27,8 @@ const (
 	Snapshot Phase = "snapshot" // all is captured; what the job may change is copied or has a twin
 	Refill   Phase = "refill"   // what was taken out of connections is back
 	Resume   Phase = "resume"   // the job runs
-	Write    Phase = "write"    // every page and every file of the generation is durable
+	Write    Phase = "write"    // every page is durable: in the store, or staged on its host
+	Deliver  Phase = "deliver"  // every page and every file of the generation is durable in the store
 	Commit   Phase = "commit"   // the manifest is durable: it is a checkpoint
 
 	Verify  Phase = "verify"  // every host can run what it is to get
@@ -200,4 +201,21 @@ func Barrier[M Member](ctx context.Context, members []M, phase Phase, do func(co
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// inTurn lets at most n members do something at the same time.
+func inTurn[M Member](n int, do func(context.Context, M) error) func(context.Context, M) error {
+	turns := make(chan struct{}, n)
+	return func(ctx context.Context, m M) error {
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		defer func() { <-turns }()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return do(ctx, m)
+	}
 }

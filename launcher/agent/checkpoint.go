@@ -42,7 +42,7 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 		return nothing{}, err
 	}
 	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{
-		Stop: r.Stop, Precopy: r.Precopy, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify,
+		Stop: r.Stop, Precopy: r.Precopy, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify, Stage: r.Stage,
 	}}
 	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
 		if ctx.Err() != nil {
@@ -209,15 +209,34 @@ func (a *agent) resume(context.Context, nothing) (nothing, error) {
 	return nothing{}, c.Resume()
 }
 
+// write makes the pages durable. Without a staging directory that is all.
 func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	c, err := a.suspended()
 	if err != nil {
 		return rpc.Result{}, err
 	}
 	r, err := c.Write()
+	if err != nil || c.options.Stage != "" {
+		return rpc.Result{}, err
+	}
+	return a.complete(c, r), nil
+}
+
+// deliver brings what write has left in the staging directory to the store.
+func (a *agent) deliver(context.Context, nothing) (rpc.Result, error) {
+	c, err := a.suspended()
 	if err != nil {
 		return rpc.Result{}, err
 	}
+	r, err := c.Deliver()
+	if err != nil {
+		return rpc.Result{}, err
+	}
+	return a.complete(c, r), nil
+}
+
+// complete ends a checkpoint of which everything is in the store.
+func (a *agent) complete(c *checkpoint, r ckptlib.Result) rpc.Result {
 	a.mu.Lock()
 	a.writer, a.written = r.Writer, c.number
 	if c.resumed {
@@ -227,7 +246,7 @@ func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	return rpc.Result{
 		Files: r.Files, BytesLogical: r.BytesLogical, BytesChanged: r.BytesChanged, BytesWritten: r.BytesWritten,
 		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings,
-	}, nil
+	}
 }
 
 // abort gives the checkpoint up, in whatever phase it is. Without one it does

@@ -62,6 +62,7 @@ func TestLinesOfBothFamiliesAreRead(t *testing.T) {
 			r.CkptDir, r.CkptInterval, r.CkptKeep, r.CkptMode, r.CkptCompress = "d", 10*time.Minute, 3, CkptStop, CompressZstd
 			r.CkptOn = []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGINT}
 		}},
+		{"--ckpt-stage /local/tmp/ ./a.out", func(r *Run) { r.CkptStage = "/local/tmp" }},
 		{"--ckpt-track off --verify-pages ./a.out", func(r *Run) { r.CkptUntracked, r.CkptVerify = true, true }},
 		{"--ckpt-interval auto --ckpt-on none ./a.out", func(r *Run) { r.CkptIntervalAuto, r.CkptOn = true, []syscall.Signal{} }},
 		{"-ckpoint on -ckpoint-interval 60 ./a.out", func(r *Run) {
@@ -98,6 +99,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 		"":                                      "no program given",
 		"-np 4":                                 "no program given",
 		"-np":                                   "-np: needs a value: -np N",
+		"--ckpt-stage local ./a":                `--ckpt-stage: "local" is not an absolute path`,
 		"-np x ./a":                             `-np: "x" is not a whole number from 1`,
 		"-np 0 ./a":                             `-np: "0" is not`,
 		"-np 2 -n 3 ./a":                        "-n: duplicate: -np N was given before",

@@ -143,6 +143,9 @@ type Checkpointing struct {
 	CkptMode CkptMode
 	// CkptCompress is CompressAuto by default.
 	CkptCompress Compression
+	// CkptStage is a directory of each host to which checkpoints go first, empty
+	// for none.
+	CkptStage string
 	// CkptUntracked has every page read at each checkpoint, changed or not.
 	CkptUntracked bool
 	// CkptVerify has the bytes of pages with equal keys compared.

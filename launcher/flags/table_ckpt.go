@@ -45,6 +45,21 @@ var ckptOptions = []option{
 		},
 	},
 	{
+		name: "ckpt-stage", aliases: []string{"ckpoint-tmp-prefix"}, arg: "DIR", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "a directory of each host's own to which checkpoints are written first, and brought to --ckpt-dir while the job runs; none is no such directory",
+		set: func(p *parser, v string) error {
+			if strings.EqualFold(v, "none") {
+				p.run.CkptStage = ""
+				return nil
+			}
+			if !path.IsAbs(v) {
+				return fmt.Errorf("%q is not an absolute path, which is the same on all hosts", v)
+			}
+			p.run.CkptStage = path.Clean(v)
+			return nil
+		},
+	},
+	{
 		name: "ckpt-track", arg: "on|off", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
 		doc: "on (the default): the kernel tells which pages have changed since the last checkpoint; off: every page is read each time",
 		set: func(p *parser, v string) error {

@@ -156,6 +156,9 @@ type Generation struct {
 	// Untracked has all pages read, and Verify the bytes of equal ones compared.
 	Untracked bool `json:"untracked"`
 	Verify    bool `json:"verify"`
+	// Stage is a directory of the host to which pages go first; "" is none, and
+	// Write has the Result. Else Deliver has it.
+	Stage string `json:"stage,omitempty"`
 }
 
 // Elected is the ends of connections that a pod has, all in one network namespace.
