@@ -16,14 +16,16 @@ const (
 	toolStop     = "gompirun-stop" // --ckpt-mode stop
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
+	toolDD       = "dd"
 )
 
-var toolNames = []string{toolGompirun, toolFork, toolStop, toolCRIU, toolDMTCP, toolNative}
+var toolNames = []string{toolGompirun, toolFork, toolStop, toolCRIU, toolDMTCP, toolDD, toolNative}
 
 // A job is what a tool is to run.
 type job struct {
 	argv  []string // program and arguments
 	ranks int      // 0 without MPI
+	size  int64    // of its memory, in bytes, where that is known
 	mpi   string   // the family, "openmpi" or "mpich"
 	env   []string
 	dir   string        // empty, for images
@@ -71,6 +73,8 @@ func newTool(name string, o options) tool {
 		return criu{}
 	case toolDMTCP:
 		return dmtcp{}
+	case toolDD:
+		return dd{}
 	case toolNative:
 		return native{}
 	}
