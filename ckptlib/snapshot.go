@@ -39,6 +39,9 @@ type SnapshotOptions struct {
 //
 // Preconditions: Drain has returned no pending ends on any agent.
 func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err error) {
+	if err := c.drain.Narrow(); err != nil {
+		return err
+	}
 	c.store, c.gen = st, gen
 	compression, err := store.ParseCompression(o.Compress)
 	if err != nil {
