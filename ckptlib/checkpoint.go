@@ -234,7 +234,7 @@ func (c *Checkpoint) Resume() error {
 		return nil
 	}
 	c.resumed = true
-	err := c.detach()
+	err := errors.Join(c.drain.Narrow(), c.detach())
 	if c.fds != nil {
 		c.fds.close()
 	}

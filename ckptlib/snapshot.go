@@ -45,6 +45,9 @@ type SnapshotOptions struct {
 //
 // Preconditions: Drain has returned no pending ends on any agent.
 func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err error) {
+	if err := c.drain.Narrow(); err != nil {
+		return err
+	}
 	c.store, c.gen, c.staged = st, gen, o.Stage != ""
 	if c.draft, err = c.p.begin(st, gen, o); err != nil {
 		return err
