@@ -115,6 +115,9 @@ type Shared struct {
 	Object  ObjectID `json:"object"`
 	ShmID   int      `json:"shm_id,omitempty"` // of SharedSysV: the index in SysV.Shm by ID
 	Seals   int      `json:"seals,omitempty"`  // of SharedMemfd: F_GET_SEALS
+	// HugePage is the size of the pages of hugetlbfs that it is made of, 0 if it is
+	// not.
+	HugePage uint64 `json:"huge_page,omitempty"`
 }
 
 // Kinds of shared memory objects.

@@ -22,6 +22,8 @@ type Source interface {
 	// ShmID is the System V id of a shared memory object and its size in bytes, ok
 	// false if it is none.
 	ShmID(id image.SharedID) (shmid int, size uint64, ok bool)
+	// Warn tells the user what is not as it was.
+	Warn(format string, args ...any)
 	// Exe opens the process's program.
 	Exe(path string) (int, error)
 }

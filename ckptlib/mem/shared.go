@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -89,7 +90,7 @@ func (s *SharedSet) kindOf(name string, dev uint64) (kind string, ok bool) {
 		return image.SharedSysV, true
 	case strings.HasPrefix(name, "/memfd:"):
 		return image.SharedMemfd, true
-	case name == "/dev/zero" && major(dev) == 0:
+	case name == "/dev/zero" && major(dev) == 0, name == anonHuge:
 		return image.SharedAnon, true
 	case dev == s.shmDev:
 		return image.SharedTmpfs, true
@@ -134,6 +135,9 @@ func (s *SharedSet) File(fd int, st *unix.Stat_t, link string) (id image.SharedI
 	o := s.add(Key{st.Dev, st.Ino}, kind, name, deleted)
 	o.Size, o.Mode, o.Deleted = st.Size, st.Mode, st.Nlink == 0 // it may have another name
 	if kind == image.SharedMemfd {
+		if o.HugePage, err = hugePageOf(fd); err != nil {
+			return 0, false, fmt.Errorf("fstatfs of %s: %w", link, err)
+		}
 		if o.Seals, err = unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0); err != nil {
 			return 0, false, fmt.Errorf("F_GET_SEALS of %s: %w", link, err)
 		}
@@ -169,7 +173,7 @@ func (s *SharedSet) Named(rel string, st *unix.Stat_t) (image.SharedID, error) {
 func (s *SharedSet) Segment(dev uint64, shmid int, size int64) (id image.SharedID, mapped bool) {
 	for _, o := range s.list {
 		if o.Kind == image.SharedSysV && o.ShmID == shmid {
-			o.Size = size
+			o.Size = max(o.Size, size) // of huge pages there may be more than was asked for
 			return o.ID, len(o.views) > 0
 		}
 	}
@@ -178,10 +182,18 @@ func (s *SharedSet) Segment(dev uint64, shmid int, size int64) (id image.SharedI
 	return o.ID, false
 }
 
-// AddView tells where else an object can be read: size bytes at addr in pid.
-func (s *SharedSet) AddView(id image.SharedID, pid int, addr, size uint64) {
-	o := s.list[id-1]
-	o.views = append(o.views, view{pid: pid, start: addr, end: addr + size})
+// AddView tells where else an object can be read: at addr in pid, as a whole.
+func (s *SharedSet) AddView(id image.SharedID, pid int, addr uint64) error {
+	vmas, err := procfs.Maps(pid, true)
+	for i := range vmas {
+		if v := &vmas[i]; v.Start == addr {
+			o := s.list[id-1]
+			o.views = append(o.views, view{pid: pid, start: v.Start, end: v.End})
+			o.Size, o.HugePage = max(o.Size, int64(v.End-v.Start)), v.HugePage
+			return nil
+		}
+	}
+	return errors.Join(err, fmt.Errorf("process %d has nothing mapped at %#x", pid, addr))
 }
 
 // Objects lists what was collected, by ID, each with its page object.
