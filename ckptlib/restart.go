@@ -135,10 +135,10 @@ func (r *Restart) rebuild() error {
 	if err := restoreTree(r.pod.Root(), r.im.Tree); err != nil {
 		return err
 	}
+	r.maker = r.newMaker()
 	if err := r.src.makeShared(r.im.Shared); err != nil {
 		return err
 	}
-	r.maker = r.newMaker()
 	if err := r.restoreTerminals(); err != nil {
 		return err
 	}

@@ -156,6 +156,8 @@ func (b *backing) makeShared(list []image.Shared) error {
 			} else {
 				b.paths[s.ID] = s.Name
 			}
+		case image.SharedDisk:
+			fd, err = b.r.maker.Nameless(s.Name, unix.O_RDWR)
 		case image.SharedMemfd:
 			fd, err = b.memory(s, strings.TrimPrefix(s.Name, "/memfd:"), unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 		default:

@@ -126,6 +126,7 @@ const (
 	SharedMemfd = "memfd" // memfd_create(2)
 	SharedTmpfs = "tmpfs" // a file of the pod's private tmpfs, named or deleted
 	SharedSysV  = "sysv"  // shmget(2)
+	SharedDisk  = "disk"  // a deleted file of a disk that is mapped shared
 )
 
 // SysV is the content of the pod's System V IPC namespace.

@@ -146,13 +146,18 @@ func backing(pid, podPID int, v *procfs.VMA, m *image.Mapping, set *SharedSet, f
 	if err != nil {
 		return fmt.Errorf("process %d: %w", podPID, err)
 	}
-	if f.Deleted && v.Shared {
+	if !f.Deleted || !v.Shared {
+		m.File = f
+		return nil
+	}
+	id, ok := set.Deleted(pid, v)
+	if !ok {
 		return &UnsupportedError{
 			podPID, v.Name + " (deleted)",
-			"put the file on a memory file system (/dev/shm, $TMPDIR), which is checkpointed whole",
+			"it is no memory, and no file of a file system that is mounted: let the program use another kind of memory",
 		}
 	}
-	m.File = f
+	m.SharedID = id
 	return nil
 }
 

@@ -116,8 +116,34 @@ func (s *SharedSet) Mapping(pid int, v *procfs.VMA) (id image.SharedID, ok bool)
 	if !v.Shared {
 		return o.ID, true
 	}
-	o.views = append(o.views, view{pid, v.Start, v.End, v.Offset, !v.Read, s.resident[viewKey{k, v.Offset, v.End - v.Start}]})
+	s.view(pid, v, o, s.resident[viewKey{k, v.Offset, v.End - v.Start}])
+	return o.ID, true
+}
+
+func (s *SharedSet) view(pid int, v *procfs.VMA, o *sharedObject, in resident) {
+	o.views = append(o.views, view{pid, v.Start, v.End, v.Offset, !v.Read, in})
 	o.Size = max(o.Size, int64(v.Offset+v.End-v.Start))
+}
+
+// Deleted notes a shared mapping of a deleted file of a disk, which is then saved
+// and restored as memory is; ok is false for one of something else. What has no
+// file system that is mounted looks like a deleted file in the root directory.
+func (s *SharedSet) Deleted(pid int, v *procfs.VMA) (id image.SharedID, ok bool) {
+	dev, err := parseDev(v.Dev)
+	if err != nil {
+		return 0, false
+	}
+	var st unix.Stat_t
+	for dir := path.Dir(v.Name); unix.Stat(s.Root+dir, &st) != nil; dir = path.Dir(dir) {
+		if dir == "/" {
+			return 0, false
+		}
+	}
+	if st.Dev != dev {
+		return 0, false
+	}
+	o := s.add(Key{dev, v.Inode}, image.SharedDisk, v.Name, true)
+	s.view(pid, v, o, nil) // what is not in memory is on the disk
 	return o.ID, true
 }
 
@@ -130,7 +156,10 @@ func (s *SharedSet) File(fd int, st *unix.Stat_t, link string) (id image.SharedI
 	name, deleted := strings.CutSuffix(link, " (deleted)")
 	kind, ok := s.kindOf(name, st.Dev)
 	if !ok {
-		return 0, false, nil
+		if s.byKey[Key{st.Dev, st.Ino}] == nil {
+			return 0, false, nil
+		}
+		kind = image.SharedDisk // it is mapped, too
 	}
 	o := s.add(Key{st.Dev, st.Ino}, kind, name, deleted)
 	o.Size, o.Mode, o.Deleted = st.Size, st.Mode, st.Nlink == 0 // it may have another name
