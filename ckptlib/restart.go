@@ -161,7 +161,7 @@ func (r *Restart) rebuild() error {
 			if s.Image.Zombie != nil {
 				continue
 			}
-			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src); err != nil {
+			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src, otherVDSO(r.im)); err != nil {
 				return err
 			}
 		}

@@ -3,15 +3,17 @@ package image
 // Pod is one pod: a process domain with its namespaces, processes, open files
 // and shared memory.
 type Pod struct {
-	Format  int    `json:"format"`
-	ID      int    `json:"id"`
-	Arch    string `json:"arch"`
-	Kernel  string `json:"kernel"`
-	CPU     CPU    `json:"cpu"`
-	VDSO    string `json:"vdso"` // xxh3-128 of the kernel's vdso, in hex
-	UID     int    `json:"uid"`
-	GID     int    `json:"gid"`
-	LastPID int    `json:"last_pid"`
+	Format int    `json:"format"`
+	ID     int    `json:"id"`
+	Arch   string `json:"arch"`
+	Kernel string `json:"kernel"`
+	CPU    CPU    `json:"cpu"`
+	VDSO   string `json:"vdso"` // xxh3-128 of the kernel's vdso, in hex
+	// VDSOCode is the vdso itself, for a restart under another kernel.
+	VDSOCode []byte `json:"vdso_code,omitempty"`
+	UID      int    `json:"uid"`
+	GID      int    `json:"gid"`
+	LastPID  int    `json:"last_pid"`
 
 	// HostName and Addresses are virtual: those of the host where the pod was
 	// first started, kept for life.
