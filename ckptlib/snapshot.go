@@ -87,7 +87,7 @@ func (c *Checkpoint) describe() {
 	cfg := &c.p.c
 	programs := c.p.programs()
 	c.im = image.Pod{
-		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(),
+		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(), VDSOCode: probe.VDSOCode(),
 		UID: os.Geteuid(), GID: os.Getegid(), HostName: cfg.HostName, Programs: programs,
 	}
 	for _, a := range cfg.Virtual {

@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,7 +50,6 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"traced":        {"(odd)", "is traced by process", "detach"},
 		"shares-memory": {"(odd)", "shares its memory"},
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
-		"hugetlb":       {"hugetlb", "without them"},
 		"vfork":         {"(odd) waits for the vfork(2) of process", "end that process"},
 		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
 		"chroot":        {"(odd)", "another root directory", "/usr"},
@@ -73,9 +71,6 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 			continue // not for users
 		}
 		t.Run(kind, func(t *testing.T) {
-			if kind == "hugetlb" {
-				hugePages(t)
-			}
 			j := launch(t, prog, kind)
 			if got := j.line(); strings.HasPrefix(got, "none: ") {
 				t.Skipf("this kernel does not give it to this user: %s", got)
@@ -96,9 +91,6 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 				j.invisible("the refused checkpoint", before)
 			}
 			j.want("count", "2")
-			if kind == "hugetlb" {
-				return
-			}
 			j.want("undo", "undone")
 			j.checkpoint()
 			j.want("count", "3")
@@ -121,34 +113,6 @@ func TestProgramOf32BitsIsRefusedUnharmed(t *testing.T) {
 		}
 		j.want("are you there", "yes")
 	}
-}
-
-// hugePages reserves two huge pages while the test runs.
-func hugePages(t *testing.T) {
-	t.Helper()
-	const file = "/proc/sys/vm/nr_hugepages"
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Skip(err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(old)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if os.Geteuid() != 0 {
-		if n == 0 {
-			t.Skip("this host has no huge pages reserved")
-		}
-		return
-	}
-	if err := os.WriteFile(file, []byte(strconv.Itoa(n+2)), 0); err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(func() {
-		if err := os.WriteFile(file, old, 0); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func TestCheckpointsInAStormOfProcesses(t *testing.T) {

@@ -229,7 +229,7 @@ func (l *looker) maps(pid int) (out []string) {
 	what := func(v *procfs.VMA) string {
 		flags := slices.DeleteFunc(slices.Clone(v.Flags), func(f string) bool { return slices.Contains([]string{"ac", "mw", "sd", "sh", "gu", "uw"}, f) })
 		name := v.Name
-		if name == "/memfd:anonymous" {
+		if name == "/memfd:anonymous" || name == "/anon_hugepage" && v.Shared {
 			name = "/dev/zero" // shared anonymous memory, reborn
 		}
 		return fmt.Sprintf("%s %v %v", name, v.Deleted, flags)

@@ -28,6 +28,9 @@ func (c *Checkpoint) Write() (Result, error) {
 	if err := c.writeMemory(); err != nil {
 		return Result{}, err
 	}
+	for i := range c.im.Processes {
+		mem.HugePages(c.im.Shared, c.im.Processes[i].Mappings)
+	}
 	for _, f := range c.files.List {
 		if err := c.mappedFile(f); err != nil {
 			capturer{c}.Warn("%v", err)

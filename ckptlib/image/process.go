@@ -219,6 +219,9 @@ type Mapping struct {
 	// ReadOnly is set for shared memory that mprotect(2) cannot make writable: it
 	// was opened, attached or sealed so.
 	ReadOnly bool `json:"read_only,omitempty"`
+	// HugePage is the size of the pages of hugetlbfs that it is made of, 0 if it is
+	// not.
+	HugePage uint64 `json:"huge_page,omitempty"`
 	// Guards are the pages of MADV_GUARD_INSTALL.
 	Guards []Range `json:"guards,omitempty"`
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -38,15 +39,14 @@ var ErrUntracked = errors.New("pages are not tracked")
 
 // From include/uapi/linux/userfaultfd.h.
 const (
-	uffdUserModeOnly    = 1
-	uffdAPI             = 0xaa
-	uffdFeatureFaultWP  = 1 << 0
-	uffdFeatureWPAsync  = 1 << 15
-	uffdioAPI           = 0xc018aa3f
-	uffdioRegister      = 0xc020aa00
-	uffdioUnregister    = 0x8010aa01
-	uffdRegisterModeWP  = 1 << 1
-	pidfdGetfdNoOptions = 0
+	uffdUserModeOnly   = 1
+	uffdAPI            = 0xaa
+	uffdFeatureFaultWP = 1 << 0
+	uffdFeatureWPAsync = 1 << 15
+	uffdioAPI          = 0xc018aa3f
+	uffdioRegister     = 0xc020aa00
+	uffdioUnregister   = 0x8010aa01
+	uffdRegisterModeWP = 1 << 1
 )
 
 type (
@@ -63,12 +63,7 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: userfaultfd: %w", ErrUntracked, err)
 	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	fd := -1
-	if err == nil {
-		fd, err = unix.PidfdGetfd(pidfd, int(theirs), pidfdGetfdNoOptions)
-		_ = unix.Close(pidfd) // it was only looked through
-	}
+	fd, err := linux.GetFD(pid, int(theirs))
 	if _, cerr := r.Syscall(unix.SYS_CLOSE, theirs); cerr != nil {
 		err = errors.Join(err, cerr)
 	}

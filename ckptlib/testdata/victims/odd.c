@@ -84,13 +84,6 @@ int main(int argc, char **argv) {
 		if (!child)
 			other(NULL);
 		MUST(ptrace(PTRACE_SEIZE, child, 0, 0));
-	} else if (!strcmp(kind, "hugetlb")) {
-		char *p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-		if (p == MAP_FAILED) {
-			say("none");
-			return 0;
-		}
-		p[0] = 1;
 	} else if (!strcmp(kind, "shares-memory")) {
 		child = MUST(clone(other, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
 	} else if (!strcmp(kind, "namespace") || !strcmp(kind, "chroot")) {
