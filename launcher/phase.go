@@ -200,7 +200,7 @@ func Barrier[M Member](ctx context.Context, members []M, phase Phase, do func(co
 		}()
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return ofHosts(errs)
 }
 
 // inTurn lets at most n members do something at the same time.
@@ -219,3 +219,32 @@ func inTurn[M Member](n int, do func(context.Context, M) error) func(context.Con
 		return do(ctx, m)
 	}
 }
+
+// hostsError is what went wrong on several hosts. What happens on hundreds, a full
+// file system say, is the same on most.
+type hostsError []error
+
+// toldHosts is of how many hosts the user is told.
+const toldHosts = 3
+
+// ofHosts joins the errors of members, of which most are nil.
+func ofHosts(errs []error) error {
+	var e hostsError
+	for _, err := range errs {
+		if err != nil {
+			e = append(e, err)
+		}
+	}
+	if len(e) <= toldHosts+1 { // the line that leaves one out would be as long
+		return errors.Join(e...)
+	}
+	return e
+}
+
+// Error implements error.
+func (e hostsError) Error() string {
+	return fmt.Sprintf("%v\nand on %d hosts more", errors.Join(e[:toldHosts]...), len(e)-toldHosts)
+}
+
+// Unwrap returns all of them.
+func (e hostsError) Unwrap() []error { return e }

@@ -253,7 +253,7 @@ func hostErrors(err error) error {
 		}
 		out = append(out, e)
 	}
-	return errors.Join(out...)
+	return ofHosts(out)
 }
 
 // absolute is a path as seen from the job's working directory.
