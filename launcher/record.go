@@ -18,12 +18,13 @@ const RecordFormat = 1
 // A Record is what job.json says: all that a restart has to know of a job beside
 // the images.
 type Record struct {
-	Format  int       `json:"format"`
-	Version string    `json:"version"` // of the gompirun that wrote it
-	Command []string  `json:"command"` // the words of the user's command line, without gompirun
-	Dir     string    `json:"dir"`     // where it was given
-	Family  flags.MPI `json:"family"`
-	Ranks   int       `json:"ranks"`
+	Format  int         `json:"format"`
+	Version string      `json:"version"` // of the gompirun that wrote it
+	Command []string    `json:"command"` // the words of the user's command line, without gompirun
+	Dir     string      `json:"dir"`     // where it was given
+	Family  flags.MPI   `json:"family"`
+	Ranks   int         `json:"ranks"`
+	Yield   flags.Yield `json:"yield,omitempty"`
 	// Terminal: the program has a terminal in place of pipes.
 	Terminal bool        `json:"terminal,omitempty"`
 	UID      int         `json:"uid"`

@@ -179,7 +179,16 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 	lap = laps(j.note)
 	err = j.startAgents(ctx, hostOf)
 	lap(Start)
-	return err
+	if err != nil {
+		return err
+	}
+	if r.Given["yield"] {
+		j.record.Yield = r.Yield
+	}
+	if !r.DryRun {
+		j.relieve(j.crowded(hostOf))
+	}
+	return nil
 }
 
 // revival is a restart that is under way.

@@ -144,6 +144,8 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 		return p, err
 	}
 	j.setRecord(r, family, placed)
+	full := j.crowded(order)
+	job.Yield = len(full) > 0
 	job.Nodes = mpi.Nodes(placed, r.PerNode)
 	for i := range job.Nodes {
 		job.Nodes[i].Name = j.record.Pods[i].Node
@@ -159,6 +161,7 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 	}
 	j.record.Env = p.Env
 	lap = laps(j.note)
+	j.relieve(full)
 	if err := j.startPods(ctx); err != nil {
 		return p, err
 	}
@@ -192,7 +195,7 @@ func (w logWriter) Write(b []byte) (int, error) {
 // setRecord notes what the job is.
 func (j *Job) setRecord(r *flags.Run, family flags.MPI, placed []hosts.Assignment) {
 	j.record = Record{
-		Format: RecordFormat, Version: agent.Version(), Command: j.env.Command, Dir: j.env.Dir, Family: family,
+		Format: RecordFormat, Version: agent.Version(), Command: j.env.Command, Dir: j.env.Dir, Family: family, Yield: r.Yield,
 		Terminal: j.wantsTerminal(r, family), UID: j.fleet.here.UID, User: strconv.Itoa(j.fleet.here.UID), Started: time.Now().UTC(), Checkpoints: r.Checkpointing,
 	}
 	if u, err := user.Current(); err == nil {
@@ -230,7 +233,7 @@ func unzoned(list []netip.Addr) []netip.Addr {
 // podOf is what the agent of a pod has to know.
 func (j *Job) podOf(a *Agent) rpc.Pod {
 	p := j.record.Pods[a.Pod]
-	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real}
+	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real, Pulse: a.pulse}
 }
 
 func (j *Job) startPods(ctx context.Context) error {

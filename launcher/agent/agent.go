@@ -25,6 +25,7 @@ type agent struct {
 
 	mu       sync.Mutex
 	id       int // of the pod
+	pulse    bool
 	pod      *ckptlib.Pod
 	restart  *ckptlib.Restart
 	ckpt     *checkpoint

@@ -15,7 +15,7 @@ import (
 
 // startPod makes a pod with no process yet.
 func (a *agent) startPod(_ context.Context, r rpc.Pod) (nothing, error) {
-	a.setID(r.ID)
+	a.notePod(r)
 	p, err := ckptlib.Launch(a.config(r, ""))
 	if err != nil {
 		return nothing{}, err
@@ -23,9 +23,9 @@ func (a *agent) startPod(_ context.Context, r rpc.Pod) (nothing, error) {
 	return nothing{}, a.adopt(p)
 }
 
-func (a *agent) setID(id int) {
+func (a *agent) notePod(r rpc.Pod) {
 	a.mu.Lock()
-	a.id = id
+	a.id, a.pulse = r.ID, r.Pulse
 	a.mu.Unlock()
 }
 
@@ -39,7 +39,7 @@ func (a *agent) config(r rpc.Pod, policy string) ckptlib.Config {
 // adopt takes a pod that has begun to live, and serves its shim.
 func (a *agent) adopt(p *ckptlib.Pod) error {
 	a.mu.Lock()
-	busy := a.pod != nil
+	busy, hurry := a.pod != nil, a.pulse
 	if !busy {
 		a.pod = p
 	}
@@ -49,6 +49,12 @@ func (a *agent) adopt(p *ckptlib.Pod) error {
 		return errors.New("this agent has a pod already")
 	}
 	go a.reportExits(p)
+	if hurry {
+		if err := pulse(a.ctx); err != nil {
+			a.warn(fmt.Sprintf("ranks that wait keep their processors: %v", err))
+		}
+		a.lengthen(p)
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program's own file: %w", err)
@@ -97,6 +103,12 @@ func (a *agent) spawn(_ context.Context, r rpc.Program) (rpc.Spawned, error) {
 	if err != nil {
 		s.close()
 		return rpc.Spawned{}, err
+	}
+	a.mu.Lock()
+	hurry := a.pulse
+	a.mu.Unlock()
+	if hurry {
+		a.lengthen(p)
 	}
 	a.attach(s)
 	return rpc.Spawned{PID: pid}, nil

@@ -47,7 +47,7 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 	if err != nil {
 		return rpc.Rebuilt{}, err
 	}
-	a.setID(r.Pod.ID)
+	a.notePod(r.Pod)
 	streams := map[string][3]*os.File{}
 	names := streamsOf(im)
 	for _, name := range names {

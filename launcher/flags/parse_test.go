@@ -15,7 +15,7 @@ func none(string) string { return "" }
 
 // base is the run of a line without options.
 func base(change func(*Run)) *Run {
-	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto, TTY: TTYAuto}
+	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto, TTY: TTYAuto, Common: Common{Yield: YieldAuto}}
 	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptPrecopy, CompressAuto
 	change(r)
 	return r

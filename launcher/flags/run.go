@@ -26,6 +26,16 @@ const (
 	TTYNo   TTY = "no"
 )
 
+// Yield says where ranks that wait are made to give their processor up.
+type Yield string
+
+// The values of --yield.
+const (
+	YieldAuto Yield = "auto" // on hosts with more ranks than processors
+	YieldYes  Yield = "yes"
+	YieldNo   Yield = "no"
+)
+
 // A Run is a job to start: gompirun [options] PROGRAM [ARGS] [: ...].
 type Run struct {
 	// Contexts are the programs of the job in the order of the line, at
@@ -169,6 +179,8 @@ type Common struct {
 	Timeout time.Duration
 	// SSHConfig is a configuration file for SSH in place of the user's.
 	SSHConfig string
+	// Yield is YieldAuto by default.
+	Yield Yield
 	// Notes are sentences about options that were accepted without effect.
 	Notes []string
 	// Given holds the table's name of each option that was on the command

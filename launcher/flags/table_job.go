@@ -48,6 +48,14 @@ var jobOptions = []option{
 		},
 	},
 	{
+		name: "yield", arg: "WHEN", group: groupJob, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "make ranks that wait give their processor up: auto, yes or no; auto does so on hosts with more ranks than processors",
+		set: func(p *parser, v string) (err error) {
+			p.run.Yield, err = oneOf(v, YieldAuto, YieldYes, YieldNo)
+			return err
+		},
+	},
+	{
 		name: "timeout", arg: "TIME", group: groupJob, verbs: []Verb{VerbRun, VerbRestart},
 		doc: "end the job after this time, with exit status 124",
 		set: func(p *parser, v string) (err error) {

@@ -59,6 +59,8 @@ type Job struct {
 	// ParseShim reads. Open MPI splits the path at blanks and colons, so it
 	// has none. It may be empty for a single node.
 	Shim string
+	// Yield has ranks that wait give their processor up, if the family can.
+	Yield bool
 	// Environ is the caller's environment.
 	Environ []string
 }
@@ -95,6 +97,9 @@ func Make(j Job) (Plan, error) {
 	caller := fromList(j.Environ)
 	env := jobEnvironment(j.Run, caller)
 	setTransports(env, j.Run, j.Family, caller)
+	if j.Yield {
+		setYield(env, j.Run, j.Family, caller)
+	}
 	b := builder{Job: j, caller: caller, env: env}
 	var err error
 	switch j.Family {

@@ -212,3 +212,31 @@ func TestNodesTakeTheirSlotsFromThePlacement(t *testing.T) {
 		}
 	}
 }
+
+func TestRanksYieldWhereThatIsWantedUnlessTheUserSaysOtherwise(t *testing.T) {
+	const name = "OMPI_MCA_mpi_yield_when_idle"
+	for _, c := range []struct {
+		family  flags.MPI
+		line    string
+		environ []string
+		yield   bool
+		want    string
+	}{
+		{flags.OpenMPI, "./p", nil, true, name + "=1"},
+		{flags.OpenMPI, "./p", nil, false, ""},
+		{flags.OpenMPI, "./p", []string{name + "=0"}, true, name + "=0"},
+		{flags.OpenMPI, "--mca mpi_yield_when_idle 0 ./p", nil, true, name + "=0"},
+		{flags.OpenMPI, "-np 1 -x " + name + "=0 ./p", nil, true, ""},
+		{flags.MPICH, "./p", nil, true, ""},
+	} {
+		j := job(t, c.family, c.line, c.environ...)
+		j.Yield = c.yield
+		p, err := Make(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := variables(p, name); got != c.want {
+			t.Errorf("%s %s with %q, to yield %v: %q, want %q", c.family, c.line, c.environ, c.yield, got, c.want)
+		}
+	}
+}

@@ -31,27 +31,32 @@ var interfaces = map[flags.MPI][]string{
 	flags.MPICH:   {"UCX_NET_DEVICES"},
 }
 
-// setTransports fills in what the user left open. What is set for one program
-// of several counts as set for the job: ranks that disagree about transports
-// cannot talk to each other.
+// setTransports fills in what the user left open. Ranks that disagree about
+// transports cannot talk to each other.
 func setTransports(env environment, run *flags.Run, family flags.MPI, caller environment) {
-	taken := make(map[string]bool)
-	for _, c := range run.Contexts {
-		for _, kv := range resolve(c.Env, caller) {
-			taken[kv[0]] = true
-		}
-	}
-	set := func(name, value string) {
-		if _, ok := env[name]; !ok && !taken[name] {
-			env[name] = value
-		}
-	}
+	set := fillIn(env, run, caller)
 	for _, kv := range transports[family] {
 		set(kv[0], kv[1])
 	}
 	if run.Iface != "" {
 		for _, name := range interfaces[family] {
 			set(name, run.Iface)
+		}
+	}
+}
+
+// fillIn returns a function that sets what the user left open. What is set for
+// one program of several counts as set for the job.
+func fillIn(env environment, run *flags.Run, caller environment) func(name, value string) {
+	taken := make(map[string]bool)
+	for _, c := range run.Contexts {
+		for _, kv := range resolve(c.Env, caller) {
+			taken[kv[0]] = true
+		}
+	}
+	return func(name, value string) {
+		if _, ok := env[name]; !ok && !taken[name] {
+			env[name] = value
 		}
 	}
 }

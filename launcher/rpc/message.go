@@ -33,6 +33,9 @@ type Pod struct {
 	// JobAddrs tells for every virtual address of the job its pod. Only Rebuild
 	// needs it: it is as long as the job is large.
 	JobAddrs map[netip.Addr]int `json:"job_addrs,omitempty"`
+	// Pulse has the kernel choose anew, many times in each of its ticks, which
+	// process of this host runs.
+	Pulse bool `json:"pulse,omitempty"`
 }
 
 // Program is a program to start in the pod.

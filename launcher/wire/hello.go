@@ -18,6 +18,8 @@ type Hello struct {
 	BootID   string `json:"boot_id"`
 	PID      int    `json:"pid"`
 	UID      int    `json:"uid"`
+	// Processors are those that the process may use.
+	Processors int `json:"processors"`
 	// Addresses are those of the interfaces that are up, without loopback, link
 	// local ones last.
 	Addresses []netip.Addr `json:"addresses"`
@@ -44,7 +46,9 @@ func (h Hello) Check(other Hello) error {
 }
 
 // NewHello returns a Hello with what the package knows itself.
-func NewHello() Hello { return Hello{Protocol: Version, Arch: runtime.GOARCH} }
+func NewHello() Hello {
+	return Hello{Protocol: Version, Arch: runtime.GOARCH, Processors: runtime.NumCPU()}
+}
 
 // readHello takes the first frame of the other side.
 func readHello(f Frame) (Hello, error) {
