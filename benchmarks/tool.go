@@ -13,11 +13,15 @@ const (
 	toolNative   = "native"
 	toolGompirun = "gompirun"
 	toolStop     = "gompirun-stop" // --ckpt-mode stop
+	toolLazy     = "gompirun-lazy" // restart --lazy
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
 )
 
 var toolNames = []string{toolGompirun, toolStop, toolCRIU, toolDMTCP, toolNative}
+
+// extraTools are those that are measured when they are asked for.
+var extraTools = []string{toolLazy}
 
 // A job is what a tool is to run.
 type job struct {
@@ -64,6 +68,8 @@ func newTool(name string, o options) tool {
 		return gompirun{path: o.gompirun}
 	case toolStop:
 		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "stop"}}
+	case toolLazy:
+		return gompirun{path: o.gompirun, restartOptions: []string{"--lazy"}}
 	case toolCRIU:
 		return criu{}
 	case toolDMTCP:
