@@ -1,6 +1,7 @@
 package ckptlib_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -252,19 +253,8 @@ func TestDamagedLazyMemoryEndsThePod(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			j := victim(t, "lazy")
 			j.checkpoint()
-			pack := filepath.Join(j.store.Dir(), "packs", "000001-0000-00.pack")
-			b, err := os.ReadFile(pack)
-			if err != nil {
-				t.Fatal(err)
-			}
-			// The area has most pages of both packs, if there are two.
-			for at := 0; at < len(b)/8*7; at += 1 << 20 {
-				b[at+1<<19] ^= 1
-			}
+			pack := j.damageArea()
 			release := ckptlib.HoldBack(t)
-			if err := os.WriteFile(pack, b, 0o600); err != nil {
-				t.Fatal(err)
-			}
 			j.lazily()
 			j.want("hello", "hello")
 			if how == "touched" {
@@ -277,7 +267,7 @@ func TestDamagedLazyMemoryEndsThePod(t *testing.T) {
 			select {
 			case err := <-j.lost:
 				var damaged *store.DamagedError
-				if !errors.As(err, &damaged) || damaged.File != "packs/000001-0000-00.pack" {
+				if !errors.As(err, &damaged) || damaged.File != pack {
 					t.Errorf("the pod was ended for %v, want the damaged pack named", err)
 				}
 			case <-time.After(time.Minute):
@@ -294,6 +284,35 @@ func TestDamagedLazyMemoryEndsThePod(t *testing.T) {
 			}
 		})
 	}
+}
+
+// damageArea changes a bit of page 2048 of a lazy victim, and returns the name of the
+// pack that it is in.
+func (j *job) damageArea() string {
+	j.t.Helper()
+	word := func(n uint64) uint64 { return 2048*1000003 + n*7919 + 1 } // as the victim has it
+	packs, err := filepath.Glob(filepath.Join(j.store.Dir(), "packs", "*"))
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	for _, p := range packs {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			j.t.Fatal(err)
+		}
+		for at := 0; at+store.PageSize <= len(b); at += store.PageSize {
+			if binary.LittleEndian.Uint64(b[at:]) != word(0) || binary.LittleEndian.Uint64(b[at+800:]) != word(100) {
+				continue
+			}
+			b[at+801] ^= 1
+			if err := os.WriteFile(p, b, 0o600); err != nil {
+				j.t.Fatal(err)
+			}
+			return "packs/" + filepath.Base(p)
+		}
+	}
+	j.t.Fatalf("page 2048 is in none of %v", packs)
+	return ""
 }
 
 // A pack that is removed when the pod runs is not needed any more.

@@ -41,7 +41,7 @@ func (v *visit) memoryCall() {
 			end = start
 		}
 	}
-	for v.memory.Outstanding(start, end) && v.ctx.Err() == nil {
+	for v.memory != nil && v.memory.Outstanding(start, end) && v.ctx.Err() == nil {
 		v.handOver()
 		v.memory.Await(v.ctx, start, end)
 	}
