@@ -66,8 +66,8 @@ func parseOptions() (options, error) {
 		}
 	}
 	for _, t := range o.tools {
-		if !slices.Contains(toolNames, t) {
-			return o, fmt.Errorf("there is no tool %q; give some of %s", t, strings.Join(toolNames, ","))
+		if known := append(slices.Clone(toolNames), extraTools...); !slices.Contains(known, t) {
+			return o, fmt.Errorf("there is no tool %q; give some of %s", t, strings.Join(known, ","))
 		}
 	}
 	if flag.NArg() > 0 || o.rounds < 1 || o.mib < 1 {

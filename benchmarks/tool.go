@@ -14,12 +14,16 @@ const (
 	toolGompirun = "gompirun"
 	toolFork     = "gompirun-fork" // --ckpt-mode fork
 	toolStop     = "gompirun-stop" // --ckpt-mode stop
+	toolLazy     = "gompirun-lazy" // restart --lazy
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
 	toolDD       = "dd"
 )
 
 var toolNames = []string{toolGompirun, toolFork, toolStop, toolCRIU, toolDMTCP, toolDD, toolNative}
+
+// extraTools are those that are measured when they are asked for.
+var extraTools = []string{toolLazy}
 
 // A job is what a tool is to run.
 type job struct {
@@ -69,6 +73,8 @@ func newTool(name string, o options) tool {
 		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "fork"}}
 	case toolStop:
 		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "stop"}}
+	case toolLazy:
+		return gompirun{path: o.gompirun, restartOptions: []string{"--lazy"}}
 	case toolCRIU:
 		return criu{}
 	case toolDMTCP:

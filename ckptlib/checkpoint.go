@@ -59,6 +59,9 @@ var ErrBusy = errors.New("a checkpoint of this pod is under way")
 // Suspend stops every thread of the pod. A checkpoint must be ended by Write
 // or Abort.
 func (p *Pod) Suspend() (*Checkpoint, error) {
+	if p.lazy != nil && !p.lazy.complete() {
+		return nil, errors.New("the memory of the restarted pod has not been read yet")
+	}
 	p.mu.Lock()
 	busy := p.busy
 	p.busy = true

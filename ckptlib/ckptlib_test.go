@@ -34,6 +34,8 @@ type job struct {
 	pipes [3]*os.File
 	warn  []string
 	moved image.PathMap
+	lazy  bool       // restarts are
+	lost  chan error // why the pod was ended
 
 	options ckptlib.SnapshotOptions
 	retries int            // how often each checkpoint is prepared in vain
@@ -46,6 +48,7 @@ func config(j *job) ckptlib.Config {
 	lo := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 	return ckptlib.Config{
 		HostName: "victimhost", Virtual: lo, Real: lo, FilePolicy: "truncate", PathMap: j.moved,
+		Lazy: j.lazy, Lost: func(err error) { j.lost <- err },
 		Warn: func(s string) { j.warn = append(j.warn, s); j.t.Log(s) },
 	}
 }
@@ -67,7 +70,7 @@ func (j *job) pipesFor() {
 
 func launch(t *testing.T, argv ...string) *job {
 	t.Helper()
-	j := &job{t: t}
+	j := &job{t: t, lost: make(chan error, 1)}
 	var err error
 	if j.pod, err = ckptlib.Launch(config(j)); err != nil {
 		t.Fatal(err)
@@ -173,6 +176,9 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 		if o.Known, err = j.store.Index(j.t.Context(), g, store.IndexOptions{Have: j.writer}); err != nil {
 			j.t.Fatal(err)
 		}
+	}
+	if err := j.pod.ReadIn(j.t.Context()); err != nil {
+		j.t.Fatal(err)
 	}
 	for range 1 + j.retries {
 		if err := j.pod.Prepare(j.t.Context(), j.store, gen, o); err != nil {

@@ -35,6 +35,11 @@ type Config struct {
 	FilePolicy string
 	// PathMap says what a restart finds elsewhere than it was.
 	PathMap image.PathMap
+	// Lazy has a restart let the pod run before its memory is read, if the host
+	// allows that. Lost, if not nil, is told why a pod was ended whose memory could
+	// not be read afterwards, just before it is.
+	Lazy bool
+	Lost func(error)
 	// Warn, if not nil, is told what the user should know.
 	Warn func(string)
 }
@@ -60,6 +65,11 @@ type Pod struct {
 	clock    [2]int64 // offsets of the pod's clocks, nanoseconds
 	stop     context.CancelFunc
 	exits    chan Exit
+	// lazy is what has not been read yet after a restart, nil if there never was
+	// any; reading is closed when nobody reads it in any more.
+	lazy    *lazy
+	reading chan struct{}
+	losing  sync.Once
 
 	mu      sync.Mutex
 	streams map[int]string   // by the pid of the program
@@ -299,6 +309,7 @@ func (p *Pod) Own(real netip.AddrPort) (virtual netip.AddrPort, ok bool) {
 func (p *Pod) Kill() {
 	p.stop()
 	p.pod.Kill()
+	p.endLazy()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.busy { // else they are the checkpoint's

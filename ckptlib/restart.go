@@ -38,6 +38,7 @@ type Restart struct {
 	pages  *store.PageTable
 	reader *store.Reader
 	track  tracking
+	lazy   *lazy // nil if all memory is read before the pod runs
 
 	tree     *proc.Tree
 	src      *backing
@@ -106,16 +107,20 @@ func (r *Restart) makePod() (err error) {
 		}
 		r.clock[i] = clk.then - now.Nano()
 	}
-	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock})
+	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock, Lazy: r.c.Lazy})
 	if err != nil {
 		return fmt.Errorf("make a pod: %w", err)
+	}
+	memory, err := r.makeLazy()
+	if err != nil {
+		return err
 	}
 	r.table = names.NewTable(r.c.ID, r.c.Virtual, r.c.Real, r.c.JobAddrs)
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	listener := r.pod.Filter
 	r.pod.Filter = -1 // the notifier's from here on
-	r.notify = names.New(listener, r.table, r.c.Peers)
+	r.notify = names.New(listener, r.table, r.c.Peers, memory)
 	go func() {
 		defer unix.Close(listener) // the notifier ends with the pod
 		if err := r.notify.Run(ctx); err != nil && ctx.Err() == nil {
@@ -123,6 +128,29 @@ func (r *Restart) makePod() (err error) {
 		}
 	}()
 	return nil
+}
+
+// makeLazy makes the lazy memory, if the pod has what it takes. What it returns is
+// nil if not.
+func (r *Restart) makeLazy() (names.Memory, error) {
+	if r.pod.NotLazy != "" {
+		r.c.warn("memory is read before the job runs: %s", r.pod.NotLazy)
+	}
+	fs := r.pod.Lazy
+	if fs == nil {
+		return nil, nil
+	}
+	// The packs may be pruned before they have been read.
+	if err := r.reader.Pin(); err != nil {
+		return nil, err
+	}
+	r.pod.Lazy = nil // the server's from here on
+	l, err := newLazy(*fs, r.im, r.pages, r.reader)
+	if err != nil {
+		return nil, err
+	}
+	r.lazy = l
+	return l, nil
 }
 
 // rebuild makes shared memory and the process tree.
@@ -233,7 +261,7 @@ func (r *Restart) piecesOf(ids []image.ObjectID) func() (mem.Piece, bool) {
 				}
 				id, ids = ids[0], ids[1:]
 				if o := r.pages.Object(uint64(id)); o != nil {
-					runs = o.Runs
+					runs = r.lazy.eager(id, o.Runs)
 				}
 			}
 			run := runs[0]
@@ -268,6 +296,9 @@ func (r *Restart) Abort() {
 	if r.pod != nil {
 		r.pod.Kill()
 	}
+	if r.lazy != nil {
+		_ = r.lazy.close() // the restart has failed for another reason
+	}
 }
 
 // release frees what only the restart needed.
@@ -294,7 +325,7 @@ func (r *Restart) release() {
 		r.joiner.Close()
 		r.joiner = nil
 	}
-	if r.reader != nil {
+	if r.reader != nil && r.lazy == nil {
 		if err := r.reader.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			r.c.warn("%v", err)
 		}

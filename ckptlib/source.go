@@ -116,6 +116,12 @@ func (b *backing) Exe(path string) (int, error) {
 	return fd, err
 }
 
+// Lazy tells whether a mapping of a process gets its content when it runs.
+func (b *backing) Lazy(p *image.Process, m *image.Mapping) bool { return b.r.lazy.is(p, m) }
+
+// Pages opens the file from which it does.
+func (b *backing) Pages(p *image.Process) (int, error) { return b.r.lazy.server.Open(uint64(p.Object)) }
+
 // ShmID tells the System V id of an object and its size.
 func (b *backing) ShmID(id image.SharedID) (shmid int, size uint64, ok bool) {
 	s, ok := b.sysV[id]

@@ -89,6 +89,13 @@ func (a *Agent) Request(ctx context.Context, method string, params json.RawMessa
 			return nil, err
 		}
 		return nil, a.job.shim(ctx, c)
+	case rpc.Lose:
+		var l rpc.Lost
+		if err := json.Unmarshal(params, &l); err != nil {
+			return nil, err
+		}
+		a.job.lose(fmt.Errorf("%s: %w", a.Host.Name, &wire.Error{Kind: l.Kind, Text: l.Text}))
+		return nil, nil
 	case rpc.Resolve, rpc.Owner:
 		var n rpc.Name
 		if err := json.Unmarshal(params, &n); err != nil {

@@ -109,6 +109,11 @@ func (j *Job) agentLost(a *Agent, reason error) {
 	if reason != nil {
 		err = fmt.Errorf("the agent on %s is lost: %w", a.Host.Name, reason)
 	}
+	j.lose(err)
+}
+
+// lose has the job end because part of it is lost.
+func (j *Job) lose(err error) {
 	select {
 	case j.lost <- err:
 	default: // the first one is enough to end the job

@@ -46,7 +46,12 @@ func Restart(ctx context.Context, env Env, r *flags.Restart) (int, error) {
 		return 0, err
 	}
 	j.resize(true)
-	return j.supervise(ctx)
+	status, err := j.supervise(ctx)
+	if wire.KindOf(err) == wire.KindDamaged {
+		// Met while the memory was read behind the running job.
+		err = fmt.Errorf("%w%s", err, intactBefore(ctx, j.opened(), g.Manifest.Generation, r.Dir))
+	}
+	return status, err
 }
 
 // choose finds the generation to restart from, and what the job is.
@@ -210,7 +215,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	start, addrs := time.Now(), jobAddrs(j.record.Pods)
 	request := func(a *Agent) rpc.Restart {
-		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap}
+		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap, Lazy: r.Lazy}
 	}
 	verify := Step[*Agent]{Phase: Verify, Each: func(ctx context.Context, a *Agent) error {
 		var out rpc.Verified

@@ -18,7 +18,7 @@ import (
 func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 	var group []*image.Mapping
 	flush := func() error {
-		err := mapFiles(p, r, group, src)
+		err := mapFiles(p, r, im, group, src)
 		group = group[:0]
 		return err
 	}
@@ -34,14 +34,14 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 				break
 			}
 			fallthrough
-		case m.File != nil:
+		case m.File != nil, src.Lazy(im, m):
 			if group = append(group, m); len(group) == pod.MaxHand {
 				err = flush()
 			}
 		case m.HugePage != 0:
 			err = mapHuge(r, im, m, src)
 		default:
-			err = mapOne(r, m, ^uint64(0), unix.MAP_ANONYMOUS)
+			err = mapAt(r, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset)
 		}
 		if err != nil {
 			return err
@@ -54,7 +54,7 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 }
 
 // mapFiles opens, hands over and maps.
-func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) error {
+func mapFiles(p *pod.Pod, r *tracer.Remote, im *image.Process, ms []*image.Mapping, src Source) error {
 	if len(ms) == 0 {
 		return nil
 	}
@@ -83,10 +83,13 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) err
 		if !ok {
 			var fd int
 			var err error
-			if m.SharedID != 0 {
+			switch {
+			case m.SharedID != 0:
 				fd, err = src.Shared(m.SharedID, o.flags)
-			} else {
+			case m.File != nil:
 				fd, err = src.File(m.File, o.flags)
+			default:
+				fd, err = src.Pages(im)
 			}
 			if err != nil {
 				return fmt.Errorf("map %s: %w", m.Name, err)
@@ -101,7 +104,11 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) err
 		return err
 	}
 	for i, m := range ms {
-		if err := mapOne(r, m, uint64(got[which[i]]), 0); err != nil {
+		offset := m.Offset
+		if m.SharedID == 0 && m.File == nil {
+			offset = m.Start // the file has the pages of the process at their addresses
+		}
+		if err := mapAt(r, m, uint64(got[which[i]]), unix.MAP_FIXED_NOREPLACE, offset); err != nil {
 			return err
 		}
 	}
@@ -109,8 +116,7 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) err
 	return err
 }
 
-func mapOne(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64) error {
-	flags |= unix.MAP_FIXED_NOREPLACE
+func mapAt(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64, offset uint64) error {
 	if m.Shared {
 		flags |= unix.MAP_SHARED
 	} else {
@@ -122,7 +128,7 @@ func mapOne(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64) error {
 	if m.NoReserve {
 		flags |= unix.MAP_NORESERVE
 	}
-	if _, err := r.Syscall(unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot), flags, fd, m.Offset); err != nil {
+	if _, err := r.Syscall(unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot), flags, fd, offset); err != nil {
 		return fmt.Errorf("map %#x-%#x %s: %w", m.Start, m.End, m.Name, err)
 	}
 	return nil

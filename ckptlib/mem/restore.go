@@ -24,6 +24,10 @@ type Source interface {
 	ShmID(id image.SharedID) (shmid int, size uint64, ok bool)
 	// Warn tells the user what is not as it was.
 	Warn(format string, args ...any)
+	// Lazy tells whether a mapping of a process gets its content later, and Pages
+	// opens the file from which it does.
+	Lazy(p *image.Process, m *image.Mapping) bool
+	Pages(p *image.Process) (int, error)
 	// Exe opens the process's program.
 	Exe(path string) (int, error)
 }

@@ -103,7 +103,7 @@ func (s *SharedSet) kindOf(name string, dev uint64) (kind string, ok bool) {
 // device. A private mapping does not show what the object is: of one without a
 // name it is all that is left, and belongs to the process.
 func (s *SharedSet) Mapping(pid int, v *procfs.VMA) (id image.SharedID, ok bool) {
-	dev, err := parseDev(v.Dev)
+	dev, err := ParseDev(v.Dev)
 	if err != nil {
 		return 0, false
 	}
@@ -129,7 +129,7 @@ func (s *SharedSet) view(pid int, v *procfs.VMA, o *sharedObject, in resident) {
 // and restored as memory is; ok is false for one of something else. What has no
 // file system that is mounted looks like a deleted file in the root directory.
 func (s *SharedSet) Deleted(pid int, v *procfs.VMA) (id image.SharedID, ok bool) {
-	dev, err := parseDev(v.Dev)
+	dev, err := ParseDev(v.Dev)
 	if err != nil {
 		return 0, false
 	}
@@ -235,8 +235,8 @@ func (s *SharedSet) Objects(first image.ObjectID) []image.Shared {
 	return out
 }
 
-// parseDev turns the "fe:01" of /proc/PID/maps into stat(2)'s encoding.
-func parseDev(s string) (uint64, error) {
+// ParseDev turns the "fe:01" of /proc/PID/maps into stat(2)'s encoding.
+func ParseDev(s string) (uint64, error) {
 	ma, mi, _ := strings.Cut(s, ":")
 	a, err := strconv.ParseUint(ma, 16, 32)
 	if err != nil {

@@ -88,7 +88,7 @@ func (v *victim) closeListener() {
 }
 
 func (v *victim) serve(table *Table, p Peers) {
-	v.notifier = New(v.listener, table, p)
+	v.notifier = New(v.listener, table, p, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	v.cancel, v.ran = cancel, make(chan error, 1)
 	go func() { v.ran <- v.notifier.Run(ctx) }()

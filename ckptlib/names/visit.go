@@ -49,6 +49,10 @@ const maxTold = 2
 func (v *visit) serve() {
 	defer v.leave()
 	v.sock = -1
+	if isMemoryCall(v.req.Nr) {
+		v.memoryCall()
+		return
+	}
 	fd, err := linux.GetFD(v.tid, int(int32(v.req.Args[0])))
 	if err != nil {
 		v.goOn()

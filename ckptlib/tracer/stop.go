@@ -16,6 +16,9 @@ import (
 const (
 	// Job is for processes of the user: they outlive the tracer.
 	Job = 0
+	// Doomed is for processes of the user while their memory is not whole: they die
+	// with the tracer.
+	Doomed = unix.PTRACE_O_EXITKILL
 	// Stub is for processes being built: they die with the tracer, and their
 	// children and threads are traced and stopped from birth.
 	Stub = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_EXITKILL

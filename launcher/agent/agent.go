@@ -161,6 +161,24 @@ func (a *agent) warn(text string) {
 	}
 }
 
+// loseTime bounds the wait for a coordinator that is told of a loss.
+const loseTime = 10 * time.Second
+
+// lose tells the coordinator that the pod is about to be ended, and why: it should
+// know before it hears of the ends of programs.
+func (a *agent) lose(err error) {
+	ctx, cancel := context.WithTimeout(a.ctx, loseTime)
+	defer cancel()
+	l := rpc.Lost{Text: err.Error()}
+	var kind *wire.Error
+	if errors.As(classify(err), &kind) {
+		l.Kind = kind.Kind
+	}
+	if err := a.conn.Call(ctx, rpc.Lose, l, nil); err != nil {
+		a.log.Error("a loss was not told", "loss", l.Text, "error", err)
+	}
+}
+
 // running returns the pod.
 func (a *agent) running() (*ckptlib.Pod, error) {
 	a.mu.Lock()

@@ -37,6 +37,10 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if busy {
 		return nothing{}, ckptlib.ErrBusy
 	}
+	// Pages that have not been read since a lazy restart are of another generation.
+	if err := p.ReadIn(ctx); err != nil {
+		return nothing{}, err
+	}
 	st, err := store.Open(r.Dir)
 	if err != nil {
 		return nothing{}, err

@@ -62,7 +62,7 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 		a.attach(p)
 	}
 	config := a.config(r.Pod, r.FilePolicy)
-	config.PathMap = r.PathMap
+	config.PathMap, config.Lazy, config.Lost = r.PathMap, r.Lazy, a.lose
 	restart, err := ckptlib.Restore(config, st, g, streams)
 	if err != nil {
 		return rpc.Rebuilt{}, err

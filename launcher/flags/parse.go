@@ -39,10 +39,10 @@ type parser struct {
 	values map[string]string // of the perJob options, so far
 	here   map[string]bool   // options given before the program at hand
 
-	stop, dryRun, json bool
-	files              FilesMode
-	pathMap            []string
-	keep               int
+	stop, dryRun, lazy, json bool
+	files                    FilesMode
+	pathMap                  []string
+	keep                     int
 
 	help    *Help
 	version bool

@@ -101,6 +101,14 @@ var ckptOptions = []option{
 		},
 	},
 	{
+		name: "lazy", group: groupCkpt, verbs: []Verb{VerbRestart},
+		doc: "let the job run before its memory is read: what it touches is read at once, and the rest behind it",
+		set: func(p *parser, v string) error {
+			p.lazy = true
+			return nil
+		},
+	},
+	{
 		name: "files", arg: "HOW", group: groupCkpt, verbs: []Verb{VerbRestart},
 		doc: "files open for writing: truncate to the recorded size (default), keep as they are, or fail if they changed",
 		set: func(p *parser, v string) (err error) {

@@ -11,7 +11,7 @@
 //
 //	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Settle... Refill Resume Write Deliver?
 //
-// or Abort at any point of it; Signal and Resize at any time. The agent calls Shim, Resolve and Owner, and
+// or Abort at any point of it; Signal and Resize at any time. The agent calls Shim, Resolve, Owner and Lose, and
 // sends the events Exit and Warn.
 package rpc
 
@@ -58,6 +58,7 @@ const (
 	Shim    = "shim"    // ShimCall -> nothing
 	Resolve = "resolve" // Name -> Owned
 	Owner   = "owner"   // Name -> Owned
+	Lose    = "lose"    // Lost -> nothing
 )
 
 // Events of agents.

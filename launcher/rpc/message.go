@@ -195,6 +195,15 @@ type Restart struct {
 	FilePolicy string `json:"file_policy"`
 	// PathMap are OLD=NEW of what is elsewhere on this host.
 	PathMap []string `json:"path_map,omitempty"`
+	// Lazy has the pod run before its memory is read.
+	Lazy bool `json:"lazy,omitempty"`
+}
+
+// Lost says why a pod is about to be ended by its agent; Kind is that of an
+// error.
+type Lost struct {
+	Kind string `json:"kind,omitempty"`
+	Text string `json:"text"`
 }
 
 // Verified is what an agent found in an image.
