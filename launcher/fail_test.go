@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -204,13 +205,19 @@ func TestJobAndItsNextCheckpointAreUnharmedWhereverOneFails(t *testing.T) {
 		}
 	}
 	// All agents have written, and something is where the manifest should be.
-	p.relays[1].failOnce(rpc.Write, true, func() error {
-		list, err := filepath.Glob(filepath.Join(p.job.dir, "gen", "*"))
-		if err != nil {
-			return err
-		}
-		return os.MkdirAll(filepath.Join(list[len(list)-1], "manifest.json"), 0o700)
-	})
+	var wrote atomic.Int32
+	for _, r := range p.relays {
+		r.failOnce(rpc.Write, true, func() error {
+			if wrote.Add(1) < int32(len(p.relays)) {
+				return nil
+			}
+			list, err := filepath.Glob(filepath.Join(p.job.dir, "gen", "*"))
+			if err != nil {
+				return err
+			}
+			return os.Mkdir(filepath.Join(list[len(list)-1], "manifest.json"), 0o700)
+		})
+	}
 	failed(Commit, "", errors.New("commit generation"))
 	made()
 	p = p.restarted(ctx, dir)
