@@ -188,8 +188,14 @@ func TestJobAndItsNextCheckpointAreUnharmedWhereverOneFails(t *testing.T) {
 		phase  Phase
 		method string
 	}{
-		{Prepare, rpc.Prepare}, {Suspend, rpc.Suspend}, {Elect, rpc.Elect}, {Drain, rpc.Pair}, {Drain, rpc.Drain},
-		{Snapshot, rpc.Snapshot}, {Resume, rpc.Resume}, {Write, rpc.Write},
+		{Prepare, rpc.Prepare},
+		{Suspend, rpc.Suspend},
+		{Elect, rpc.Elect},
+		{Drain, rpc.Pair},
+		{Drain, rpc.Drain},
+		{Snapshot, rpc.Snapshot},
+		{Resume, rpc.Resume},
+		{Write, rpc.Write},
 	} {
 		for i, a := range p.job.agents {
 			where := a.Host.Name

@@ -11,7 +11,6 @@ package torture
 import (
 	"embed"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,23 +27,14 @@ var source embed.FS
 func Compile(t testing.TB, to string) {
 	t.Helper()
 	dir := t.TempDir()
-	args := []string{"-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", to}
-	err := fs.WalkDir(source, "src", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := source.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if filepath.Ext(path) == ".c" {
-			args = append(args, filepath.Join(dir, d.Name()))
-		}
-		return os.WriteFile(filepath.Join(dir, d.Name()), b, 0o600)
-	})
+	if err := os.CopyFS(dir, source); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "src", "*.c"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	args := append([]string{"-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", to}, files...)
 	if b, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, b)
 	}
