@@ -229,7 +229,7 @@ func (r *Restart) watch() error {
 		}
 		p := *s.Image
 		p.Mappings = slices.Clone(p.Mappings) // the guards of the image are known
-		v, err := mem.FindPrivate(s.PID, &p, nil)
+		v, err := mem.FindPrivate(s.TIDs[0], &p, nil)
 		if err != nil {
 			return err
 		}

@@ -22,6 +22,8 @@ type SnapshotOptions struct {
 	// Stop has all memory read before the pod runs on: no copies of processes are
 	// made.
 	Stop bool
+	// Precopy has Prepare read what does not change fast.
+	Precopy bool
 	// Untracked has all memory read, whether it has changed or not, as on a kernel
 	// that does not tell.
 	Untracked bool
@@ -30,6 +32,10 @@ type SnapshotOptions struct {
 	Known       *store.Index // pages of the newest generation, or nil
 	Newest      int          // its number, or 0
 	VerifyPages bool         // compare bytes where keys are equal
+
+	// Stage is a directory of this host to which pages are written first, "" for
+	// none: Deliver has to follow Write then.
+	Stage string
 }
 
 // Snapshot captures everything of the pod. What the pod may change when it runs
@@ -42,14 +48,12 @@ func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err 
 	if err := c.drain.Narrow(); err != nil {
 		return err
 	}
-	c.store, c.gen = st, gen
-	compression, err := store.ParseCompression(o.Compress)
-	if err != nil {
+	c.store, c.gen, c.staged = st, gen, o.Stage != ""
+	if c.draft, err = c.p.begin(st, gen, o); err != nil {
 		return err
 	}
-	if c.writer, err = st.NewWriter(gen, c.p.c.ID, o.Known, store.WriterOptions{Compression: compression, VerifyPages: o.VerifyPages}); err != nil {
-		return err
-	}
+	c.p.track.draft = nil // it is this checkpoint's now
+	c.writer = c.draft.writer
 	c.table = store.NewTable()
 	root := c.p.pod.Root()
 	if c.shared, err = mem.NewSharedSet(root, pod.ShmDir); err != nil {
@@ -83,7 +87,7 @@ func (c *Checkpoint) describe() {
 	cfg := &c.p.c
 	programs := c.p.programs()
 	c.im = image.Pod{
-		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(),
+		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(), VDSOCode: probe.VDSOCode(),
 		UID: os.Geteuid(), GID: os.Getegid(), HostName: cfg.HostName, Programs: programs,
 	}
 	for _, a := range cfg.Virtual {
@@ -124,7 +128,7 @@ func (c *Checkpoint) processes() error {
 			if !t.Zombie {
 				p.Object = c.object()
 				p.FDs = c.fds.table(t.PodPID)
-				if p.Mappings, err = mem.Capture(t.PID, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
+				if p.Mappings, err = mem.Capture(t.Lead, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
 					return err
 				}
 			}

@@ -6,20 +6,13 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
-	"os"
 	"sync"
 	"testing"
 
-	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/launcher/agent"
 	"github.com/gompirun/gompirun/launcher/hosts"
 	"github.com/gompirun/gompirun/launcher/wire"
 )
-
-func TestMain(m *testing.M) {
-	pod.MaybeInit()
-	os.Exit(m.Run())
-}
 
 // A relay stands between the coordinator and an agent, both of them real, and
 // passes on what they say, but for what it is to let fail.

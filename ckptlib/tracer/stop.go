@@ -54,8 +54,9 @@ func (tr Tracing) Kill(pid int) error {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		return &ThreadError{"kill", pid, err}
 	}
+	deadline := time.Now().Add(killTimeout)
 	for {
-		ws, err := tr.waitLong(pid)
+		ws, err := tr.wait(pid, deadline)
 		if Gone(err) {
 			return nil
 		}
@@ -72,6 +73,11 @@ type Stop struct {
 	Group  bool
 	Signal unix.Signal
 }
+
+// killTimeout bounds the wait for a process that has been killed. It ends by
+// itself, but frees its memory first, and hundreds that have the same libraries
+// mapped wait for each other then (i_mmap_rwsem, in unlink_file_vma).
+const killTimeout = time.Minute
 
 // stopTimeout bounds the wait for one thread. A running thread stops within
 // microseconds; one that sleeps in the kernel where no signal reaches it (a
