@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/gompirun/gompirun/ckptlib/conn"
+	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/store"
 	"github.com/gompirun/gompirun/launcher/rpc"
 	"github.com/gompirun/gompirun/launcher/wire"
@@ -37,6 +38,7 @@ type simAgents struct {
 }
 
 func TestMain(m *testing.M) {
+	pod.MaybeInit()
 	if v := os.Getenv(simVariable); v != "" {
 		var s simAgents
 		err := json.Unmarshal([]byte(v), &s)

@@ -47,7 +47,7 @@ type drain struct {
 	read   []byte
 	reads  bool
 
-	narrowed int // the size of its receive buffer, if it is larger for now; else 0
+	narrowed [2]int // the sizes of its buffers, as far as they are larger for now
 }
 
 // Add gives the drainer an end. The descriptor stays the caller's and must stay

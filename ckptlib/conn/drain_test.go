@@ -88,8 +88,10 @@ func TestFullConnectionsWithSmallBuffersAreDrainedAndPutBack(t *testing.T) {
 	set(unix.SO_SNDBUF)
 	fullAreDrainedAndPutBack(t, fd, peer, func() { set(unix.SO_RCVBUF) })
 	for _, s := range []int{fd, peer} {
-		if n, err := unix.GetsockoptInt(s, unix.SOL_SOCKET, unix.SO_RCVBUF); err != nil || n != 2*small {
-			t.Errorf("a receive buffer has %d bytes (%v), want the %d that were set, twice", n, err, small)
+		for _, b := range buffers {
+			if n, err := unix.GetsockoptInt(s, unix.SOL_SOCKET, b.option); err != nil || n != 2*small {
+				t.Errorf("a buffer has %d bytes (%v), want the %d that were set, twice", n, err, small)
+			}
 		}
 	}
 }

@@ -6,36 +6,41 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// soBufLock is SO_BUF_LOCK (Linux 5.14), and rcvBufLock its bit for a receive buffer
-// whose size the program has set.
-const (
-	soBufLock  = 72
-	rcvBufLock = 2
-)
+// soBufLock is SO_BUF_LOCK (Linux 5.14): which buffers a program has set, so that they do not
+// grow.
+const soBufLock = 72
 
-// wide is more than any host allows: the kernel cuts it to net.core.rmem_max.
+// buffers are the options that set a socket's buffers, with their bits of SO_BUF_LOCK.
+var buffers = [2]struct{ option, bit int }{{unix.SO_SNDBUF, 1}, {unix.SO_RCVBUF, 2}}
+
+// wide is more than any host allows: the kernel cuts it to net.core.wmem_max and rmem_max.
 const wide = 1 << 29
 
-// widen makes a receive buffer larger that its program has set and that therefore does not
-// grow, until narrow. Where it is smaller than two segments of a sender (64 KiB on
-// loopback) the sender waits for its persist timer, 200 ms, before each windowful. And after
-// a restart it may hold more than fits into it a second time.
+// widen makes buffers larger that their program has set, until narrow. Where a receive
+// buffer is smaller than two segments of a sender (64 KiB on loopback) the sender waits for its
+// persist timer, 200 ms, before each windowful. And after a restart, or if it was set while
+// it was in use, a buffer may hold more than fits into it a second time.
 func (e *drain) widen(id ID) error {
-	if e.narrowed > 0 {
+	if e.narrowed != [2]int{} {
 		return nil
 	}
 	lock, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, soBufLock)
-	if err != nil || lock&rcvBufLock == 0 {
-		return nil // it grows, or the kernel does not tell
-	}
-	was, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
-	if err == nil {
-		err = unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, wide)
-	}
 	if err != nil {
-		return fmt.Errorf("connection %s: widen its receive buffer: %w", id, err)
+		return nil // the kernel does not tell
 	}
-	e.narrowed = was
+	for i, b := range buffers {
+		if lock&b.bit == 0 {
+			continue
+		}
+		was, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, b.option)
+		if err == nil {
+			err = unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, b.option, wide)
+		}
+		if err != nil {
+			return fmt.Errorf("connection %s: widen its buffers: %w", id, err)
+		}
+		e.narrowed[i] = was
+	}
 	return nil
 }
 
@@ -44,14 +49,16 @@ func (e *drain) widen(id ID) error {
 // the sockets are looked at, and before the job runs on.
 func (d *Drainer) Narrow() error {
 	for id, e := range d.ends {
-		if e.narrowed == 0 {
-			continue
+		for i, was := range e.narrowed {
+			if was == 0 {
+				continue
+			}
+			// The kernel doubles what is set.
+			if err := unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, buffers[i].option, was/2); err != nil {
+				return fmt.Errorf("connection %s: set its buffers back to %v bytes: %w", id, e.narrowed, err)
+			}
+			e.narrowed[i] = 0
 		}
-		// The kernel doubles what is set.
-		if err := unix.SetsockoptInt(e.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, e.narrowed/2); err != nil {
-			return fmt.Errorf("connection %s: set its receive buffer back to %d bytes: %w", id, e.narrowed, err)
-		}
-		e.narrowed = 0
 	}
 	return nil
 }

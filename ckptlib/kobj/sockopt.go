@@ -46,7 +46,7 @@ const (
 	// onceMade are those of a socket that stands.
 	onceMade
 	// atLast are those that would be in the way of what a restore does with the
-	// socket: a small buffer of its queue, a large low-water mark of a poll.
+	// socket: small buffers of what was in flight, a large low-water mark of a poll.
 	atLast
 )
 
