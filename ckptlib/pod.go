@@ -295,10 +295,6 @@ func (p *Pod) Own(real netip.AddrPort) (virtual netip.AddrPort, ok bool) {
 	return p.table.Own(real)
 }
 
-// Prepare makes ready what would make the pause of a checkpoint longer. No
-// checkpoint may be under way.
-func (p *Pod) Prepare() { p.held.prepare(p.size) }
-
 // Kill ends every process of the pod and waits until none is left.
 func (p *Pod) Kill() {
 	p.stop()
@@ -306,6 +302,7 @@ func (p *Pod) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.busy { // else they are the checkpoint's
+		_ = p.track.drop(p.track.draft)
 		p.track.close()
 	}
 }

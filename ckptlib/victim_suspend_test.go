@@ -37,7 +37,7 @@ func (j *job) refused() string {
 		return err.Error()
 	}
 	pairs, _ := conn.Match(ends)
-	c.SetPairs(pairs)
+	c.Name(conn.ByPod(pairs)[0])
 	if err := c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}); err != nil {
 		return err.Error()
 	}

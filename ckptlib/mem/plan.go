@@ -178,6 +178,7 @@ func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 			m.Guards = append(m.Guards, image.Range(g))
 		}
 		p := part{runs: found.Changed, forced: m.Prot&unix.PROT_READ == 0, huge: m.Name == anonHuge}
+		changed := bytesOf(found.Changed)
 		if t == nil {
 			p.runs = merge(found.Changed, found.Same)
 			found.Same = nil
@@ -188,7 +189,7 @@ func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 		} else if !p.huge { // those a Tracker leaves alone
 			v.Same = append(v.Same, found.Same...)
 			v.watchable = append(v.watchable, watchable{
-				start: m.Start, end: m.End, watched: found.Watched, own: bytesOf(p.runs) + bytesOf(found.Same), changed: bytesOf(p.runs),
+				start: m.Start, end: m.End, watched: found.Watched, own: bytesOf(p.runs) + bytesOf(found.Same), changed: changed,
 				huge: found.Huge, file: m.File != nil || m.SharedID != 0, protected: found.Protected, span: span(p.runs),
 			})
 		}

@@ -25,6 +25,9 @@ type Tracker struct {
 	// resting are mappings, by their start, that are written to so much that
 	// noting it costs more than it saves: for how many calls of Watch yet.
 	resting map[uint64]int
+	// hot are mappings, by their start, that are not read before the pause, as
+	// what is read is soon written to again: for how many calls of Watch yet.
+	hot map[uint64]int
 }
 
 // rest is how often a mapping is left alone once most of it has changed.
@@ -64,7 +67,7 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 	if _, cerr := r.Syscall(unix.SYS_CLOSE, theirs); cerr != nil {
 		err = errors.Join(err, cerr)
 	}
-	t := &Tracker{fd: fd, watched: map[uint64]bool{}, resting: map[uint64]int{}}
+	t := &Tracker{fd: fd, watched: map[uint64]bool{}, resting: map[uint64]int{}, hot: map[uint64]int{}}
 	if err == nil {
 		err = t.handshake()
 	}
@@ -154,6 +157,11 @@ func (t *Tracker) Watch(v *Private) error {
 		return err
 	}
 	defer s.Close()
+	for start := range t.hot {
+		if t.hot[start]--; t.hot[start] == 0 {
+			delete(t.hot, start)
+		}
+	}
 	for i := range v.watchable {
 		w := &v.watchable[i]
 		var err error

@@ -109,7 +109,9 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.Refill:     method((*agent).refill),
 	rpc.Resume:     method((*agent).resume),
 	rpc.Write:      method((*agent).write),
+	rpc.Deliver:    method((*agent).deliver),
 	rpc.Abort:      method((*agent).abort),
+	rpc.Discard:    method((*agent).discard),
 
 	rpc.Verify:        method((*agent).verify),
 	rpc.Rebuild:       method((*agent).rebuild),
