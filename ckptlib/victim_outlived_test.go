@@ -1,6 +1,11 @@
 package ckptlib_test
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
+)
 
 func TestProcessesGoOnWithoutTheirFirstThread(t *testing.T) {
 	asUser(t)
@@ -21,4 +26,21 @@ func TestProcessesGoOnWithoutTheirFirstThread(t *testing.T) {
 	j.checkpoint()
 	j.restart()
 	j.want("signal", "handled")
+}
+
+func TestAProcessWithoutItsFirstThreadIsRefusedUnharmedByOldKernels(t *testing.T) {
+	asUser(t)
+	j := victim(t, "outlived")
+	same := j.same("who", "children")
+	before := j.settled()
+	have := linux.ThreadPIDFDs
+	linux.ThreadPIDFDs = func() bool { return false }
+	got := j.refused()
+	linux.ThreadPIDFDs = have
+	if !strings.Contains(got, "(outlived)") || !strings.Contains(got, "Linux 6.9 is needed") {
+		t.Errorf("the refusal is %q", got)
+	}
+	j.invisible("the refused checkpoint", before)
+	same("after the refusal")
+	j.unharmed()
 }

@@ -174,6 +174,8 @@ func prot(v *procfs.VMA) (p int) {
 	return p
 }
 
+const kernels = "memory that the kernel shares with the process for this is not supported"
+
 // refuse names the remedy for a mapping that is none of memory and files, or
 // "".
 func refuse(v *procfs.VMA) string {
@@ -184,10 +186,12 @@ func refuse(v *procfs.VMA) string {
 		return "run the job over TCP: --mca btl self,vader,tcp (Open MPI) or UCX_TLS=self,tcp,sm (MPICH)"
 	case strings.HasPrefix(v.Name, "anon_inode:[io_uring]"), strings.HasPrefix(v.Name, "/[io_uring]"):
 		return "io_uring is not supported: let the program use another method of input and output"
+	case strings.HasPrefix(v.Name, "anon_inode:"):
+		return kernels
 	case v.Has("io"), v.Has("pf"), strings.HasPrefix(v.Name, "/dev/") && !strings.HasPrefix(v.Name, "/dev/shm/") && !strings.HasPrefix(v.Name, "/dev/zero"):
 		return "it is a device's memory: run the job without the device"
 	case strings.HasPrefix(v.Name, "/[aio]"), v.Name == "[uprobes]", strings.HasPrefix(v.Name, "socket:"):
-		return "memory that the kernel shares with the process for this is not supported"
+		return kernels
 	}
 	return ""
 }
