@@ -213,7 +213,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	if _, err := rand.Read(v.token[:]); err != nil {
 		return err
 	}
-	start, addrs := time.Now(), jobAddrs(j.record.Pods)
+	start := time.Now()
 	request := func(a *Agent) rpc.Restart {
 		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap, Lazy: r.Lazy}
 	}
@@ -234,11 +234,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	plan := []Step[*Agent]{
 		verify,
-		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error {
-			r := request(a)
-			r.Pod.JobAddrs = addrs
-			return v.rebuild(ctx, a, r)
-		}, Then: v.locate},
+		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }, Then: v.locate},
 		{Phase: Connect, Each: v.connect},
 		{Phase: Refill, Each: each(rpc.RefillConns, nil), Then: func(context.Context) error {
 			j.enterScreen()

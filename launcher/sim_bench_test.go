@@ -66,12 +66,9 @@ func BenchmarkCoordinator(b *testing.B) {
 // restartPhases are those of a restart that grow with the job.
 func restartPhases(j *Job, sum map[string]time.Duration) error {
 	v := &revival{j: j, pods: map[int]rpc.Rebuilt{}}
-	addrs := jobAddrs(j.record.Pods)
 	plan := []Step[*Agent]{
 		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error {
-			r := rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: 1}
-			r.Pod.JobAddrs = addrs
-			return v.rebuild(ctx, a, r)
+			return v.rebuild(ctx, a, rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: 1})
 		}, Then: v.locate},
 		{Phase: Connect, Each: v.connect},
 	}

@@ -19,8 +19,8 @@ import (
 )
 
 // patience bounds the wait for one line of a job: a machine of two processors
-// may have much else to do.
-const patience = 120 * time.Second
+// may have much else to do. Jobs of very many ranks get more.
+var patience = 120 * time.Second
 
 // site is a cluster with the binaries in the user's home directory, which all
 // hosts share.

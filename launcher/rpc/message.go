@@ -30,9 +30,6 @@ type Pod struct {
 	Virtual  []netip.Addr `json:"virtual"`
 	// Real are the host's addresses, the one that others reach it by first.
 	Real []netip.Addr `json:"real"`
-	// JobAddrs tells for every virtual address of the job its pod. Only Rebuild
-	// needs it: it is as long as the job is large.
-	JobAddrs map[netip.Addr]int `json:"job_addrs,omitempty"`
 	// Pulse has the kernel choose anew, many times in each of its ticks, which
 	// process of this host runs.
 	Pulse bool `json:"pulse,omitempty"`
