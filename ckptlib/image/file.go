@@ -51,6 +51,8 @@ type Regular struct {
 	Offset int64  `json:"offset"`
 	Size   int64  `json:"size"`
 	Rdev   uint64 `json:"rdev,omitempty"`
+	// Small is the whole of a small file that is open for writing.
+	Small []byte `json:"small,omitempty"`
 	// Content is the whole file where it was deleted and lies on a disk.
 	// Inode is its number then, the same for all descriptions of it.
 	Deleted bool   `json:"deleted,omitempty"`

@@ -54,6 +54,7 @@ func captureRegular(c Capturer, s *Source, f *image.File) error {
 		}
 	}
 	f.Regular = r
+	r.Small = readSmall(s, f)
 	return nil
 }
 

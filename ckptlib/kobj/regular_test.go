@@ -123,6 +123,9 @@ func TestAFileOpenForWritingIsTreatedByThePolicy(t *testing.T) {
 	}{
 		{FilesTruncate, "line\nlater\n", "line\n"},
 		{FilesTruncate, "line\n", "line\n"},
+		{FilesTruncate, "9999\n", "line\n"}, // written anew in place
+		{FilesTruncate, "9999\nlater\n", "line\n"},
+		{FilesKeep, "9999\n", "9999\n"},
 		{FilesTruncate, "li", ""},
 		{FilesKeep, "line\nlater\n", "line\nlater\n"},
 		{FilesKeep, "li", "li"},
