@@ -38,6 +38,7 @@ type job struct {
 	lost  chan error // why the pod was ended
 
 	options ckptlib.SnapshotOptions
+	retries int            // how often each checkpoint is prepared in vain
 	newest  int            // the last complete generation since the pod is there
 	writer  *store.Writer  // its pages
 	result  ckptlib.Result // of the last checkpoint
@@ -179,7 +180,11 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	if err := j.pod.ReadIn(j.t.Context()); err != nil {
 		j.t.Fatal(err)
 	}
-	j.pod.Prepare()
+	for range 1 + j.retries {
+		if err := j.pod.Prepare(j.t.Context(), j.store, gen, o); err != nil {
+			j.t.Fatal(err)
+		}
+	}
 	start := time.Now()
 	if c, err = j.pod.Suspend(); err != nil {
 		j.t.Fatal(err)
@@ -187,7 +192,7 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	ends, err := c.Ends()
 	j.fail(c, err)
 	pairs, _ := conn.Match(ends)
-	c.SetPairs(pairs)
+	c.Name(conn.ByPod(pairs)[0])
 	for {
 		stuck, pending, err := c.Drain()
 		j.fail(c, err)

@@ -237,7 +237,7 @@ func (r *Restart) watch() error {
 		p := *s.Image
 		// The guards of the image are known. Lazy memory is tracked as it is read in.
 		p.Mappings = slices.DeleteFunc(slices.Clone(p.Mappings), func(m image.Mapping) bool { return r.lazy.is(s.Image, &m) })
-		v, err := mem.FindPrivate(s.PID, &p, nil)
+		v, err := mem.FindPrivate(s.TIDs[0], &p, nil)
 		if err != nil {
 			return err
 		}

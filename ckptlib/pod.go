@@ -230,7 +230,7 @@ func (p *Pod) Processes() ([]ProcessInfo, error) {
 		}
 		for _, c := range children {
 			st, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", c))
-			if err == nil && st.State != 'Z' {
+			if err == nil && (st.State != 'Z' || outlived(c)) {
 				out = append(out, ProcessInfo{st.PodPID, c, st.Name})
 			}
 			visit(c)
@@ -238,6 +238,12 @@ func (p *Pod) Processes() ([]ProcessInfo, error) {
 	}
 	visit(p.pod.Init)
 	return out, nil
+}
+
+// outlived tells whether threads run on in a process whose first one has ended.
+func outlived(pid int) bool {
+	tids, err := procfs.Tasks(pid)
+	return err == nil && len(tids) > 1
 }
 
 // Signal sends a signal to a program, or to its process group.
@@ -299,10 +305,6 @@ func (p *Pod) Own(real netip.AddrPort) (virtual netip.AddrPort, ok bool) {
 	return p.table.Own(real)
 }
 
-// Prepare makes ready what would make the pause of a checkpoint longer. No
-// checkpoint may be under way.
-func (p *Pod) Prepare() { p.held.prepare(p.size) }
-
 // Kill ends every process of the pod and waits until none is left.
 func (p *Pod) Kill() {
 	p.stop()
@@ -311,6 +313,7 @@ func (p *Pod) Kill() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.busy { // else they are the checkpoint's
+		_ = p.track.drop(p.track.draft)
 		p.track.close()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -158,19 +159,19 @@ func (r *Restart) rebuild() error {
 	if err != nil {
 		return err
 	}
-	r.src = &backing{r: r, root: root, shared: map[image.SharedID]int{}, paths: map[image.SharedID]string{}, sysV: map[image.SharedID]*image.Shared{}, copies: map[string]int{}}
+	r.src = &backing{r: r, root: root, shared: map[image.SharedID]int{}, paths: map[image.SharedID]string{}, sysV: map[image.SharedID]*image.Shared{}, copies: map[string]int{}, huge: map[image.SharedID][]byte{}}
 	if err := restoreTree(r.pod.Root(), r.im.Tree); err != nil {
 		return err
 	}
+	r.maker = r.newMaker()
 	if err := r.src.makeShared(r.im.Shared); err != nil {
 		return err
 	}
-	r.maker = r.newMaker()
 	if err := r.restoreTerminals(); err != nil {
 		return err
 	}
 	return r.pod.With(func(tr tracer.Tracing, init *tracer.Remote) error {
-		if r.attached, err = restoreSysV(init, &r.im.SysV); err != nil {
+		if r.attached, err = r.restoreSysV(init); err != nil {
 			return err
 		}
 		if err := r.restoreMQueues(init); err != nil {
@@ -188,7 +189,7 @@ func (r *Restart) rebuild() error {
 			if s.Image.Zombie != nil {
 				continue
 			}
-			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src); err != nil {
+			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src, otherVDSO(r.im)); err != nil {
 				return err
 			}
 		}
@@ -208,7 +209,9 @@ func (r *Restart) fill() error {
 	for i := range r.im.Shared {
 		s := &r.im.Shared[i]
 		t := &mem.Target{PID: r.pod.Init, Base: r.attached[s.ID]}
-		if fd, ok := r.src.shared[s.ID]; ok {
+		if view := r.src.huge[s.ID]; len(view) > 0 {
+			t = &mem.Target{PID: os.Getpid(), Base: uint64(uintptr(unsafe.Pointer(&view[0])))}
+		} else if fd, ok := r.src.shared[s.ID]; ok {
 			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 			if err != nil {
 				return err

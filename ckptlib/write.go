@@ -13,6 +13,7 @@ type Result struct {
 	Files        []store.FileInfo // the images, for the manifest
 	BytesLogical int64            // of memory that had content
 	BytesChanged int64            // of them, those read; the others are known not to have changed
+	BytesEarly   int64            // of these, those read before the pod stood still
 	BytesWritten int64            // to packs and images
 	Processes    int
 	Ranks        int
@@ -26,6 +27,9 @@ type Result struct {
 func (c *Checkpoint) Write() (Result, error) {
 	if err := c.writeMemory(); err != nil {
 		return Result{}, err
+	}
+	for i := range c.im.Processes {
+		mem.HugePages(c.im.Shared, c.im.Processes[i].Mappings)
 	}
 	for _, f := range c.files.List {
 		if err := c.mappedFile(f); err != nil {
@@ -67,7 +71,7 @@ func (c *Checkpoint) Deliver() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.writer}
+	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, BytesEarly: c.early, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.writer}
 	for _, img := range []struct {
 		kind string
 		data []byte
@@ -87,7 +91,7 @@ func (c *Checkpoint) Deliver() (Result, error) {
 	}
 	// A copy: the image is part of the checkpoint, and with it of all before.
 	im := c.im
-	c.p.track.base, c.p.size = &base{c.gen, c.pages, &im}, c.logical
+	c.p.track.base, c.p.size, c.p.track.failed = &base{c.gen, c.pages, &im}, c.logical, false
 	c.p.free()
 	return r, nil
 }
@@ -115,8 +119,8 @@ func (c *Checkpoint) mappedFile(f *image.MappedFile) error {
 	}
 	id := c.object()
 	pages := uint64(f.Size+store.PageSize-1) / store.PageSize
-	if old := c.mem.last.file(f); old != nil && c.mem.carry.Covers(uint64(old.Object), 0, pages) {
-		c.mem.carry.Carry(c.table, uint64(old.Object), uint64(id), 0, pages)
+	if old := c.draft.last.file(f); old != nil && c.draft.carry.Covers(uint64(old.Object), 0, pages) {
+		c.draft.carry.Carry(c.table, uint64(old.Object), uint64(id), 0, pages)
 		f.Hash, f.Object = old.Hash, id
 		return nil
 	}

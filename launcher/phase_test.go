@@ -147,7 +147,7 @@ func TestSlowestMemberOfAPhaseIsNamed(t *testing.T) {
 		{Phase: Commit, Then: func(context.Context) error { return nil }},
 	}
 	var got []Timing
-	if err := RunPlan(context.Background(), agents, timed(plan, func(t Timing) { got = append(got, t) }), nil); err != nil {
+	if err := RunPlan(context.Background(), agents, timed(plan, func() time.Duration { return 0 }, func(t Timing) { got = append(got, t) }), nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Phase != Suspend || got[0].Slowest != "b" || got[0].Longest > got[0].Took || got[1].Slowest != "" {

@@ -167,9 +167,11 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 	} else {
 		list, hostOf = used(mergeLocal(ctx, list, here), hostOf)
 	}
+	lap := laps(j.note)
 	if j.fleet, err = reach(ctx, list, here, &sshexec.Options{ConfigFile: r.SSHConfig}); err != nil {
 		return err
 	}
+	lap(Login)
 	j.logAgents()
 	if !r.DryRun {
 		if j.control, err = listenControl(j.dir); err != nil {
@@ -179,7 +181,10 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 			return err
 		}
 	}
-	return j.startAgents(ctx, hostOf)
+	lap = laps(j.note)
+	err = j.startAgents(ctx, hostOf)
+	lap(Start)
+	return err
 }
 
 // revival is a restart that is under way.
@@ -187,6 +192,7 @@ type revival struct {
 	j     *Job
 	mu    sync.Mutex
 	pods  map[int]rpc.Rebuilt
+	at    map[conn.ID]netip.AddrPort // where each end is to be reached
 	token [32]byte
 }
 
@@ -198,7 +204,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	if _, err := rand.Read(v.token[:]); err != nil {
 		return err
 	}
-	start := time.Now()
+	start, addrs := time.Now(), jobAddrs(j.record.Pods)
 	request := func(a *Agent) rpc.Restart {
 		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap, Lazy: r.Lazy}
 	}
@@ -219,7 +225,11 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	plan := []Step[*Agent]{
 		verify,
-		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }},
+		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error {
+			r := request(a)
+			r.Pod.JobAddrs = addrs
+			return v.rebuild(ctx, a, r)
+		}, Then: v.locate},
 		{Phase: Connect, Each: v.connect},
 		{Phase: Refill, Each: each(rpc.RefillConns, nil), Then: func(context.Context) error {
 			j.enterScreen()
@@ -227,7 +237,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		}},
 		{Phase: Resume, Each: each(rpc.ResumeRestart, nil)},
 	}
-	if err := RunPlan(ctx, j.agents, timed(plan, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
+	if err := RunPlan(ctx, j.agents, timed(plan, j.own.total, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
 		hint := ""
 		if wire.KindOf(err) == wire.KindDamaged {
 			hint = intactBefore(ctx, j.opened(), g.Manifest.Generation, r.Dir)
@@ -270,17 +280,22 @@ func (v *revival) connect(ctx context.Context, a *Agent) error {
 	return a.call(ctx, rpc.Connect, rpc.Connections{Peers: peers, Token: v.token[:]}, nil)
 }
 
-// peers finds, for each end of a pod, where the other end is to be reached.
-func (v *revival) peers(pod int) (map[conn.ID]netip.AddrPort, error) {
-	at := map[conn.ID]netip.AddrPort{}
+// locate finds where each end is to be reached.
+func (v *revival) locate(context.Context) error {
+	v.at = map[conn.ID]netip.AddrPort{}
 	for _, p := range v.pods {
 		for _, e := range p.Ends {
-			at[e.ID] = p.Addrs.For(e.Family)
+			v.at[e.ID] = p.Addrs.For(e.Family)
 		}
 	}
+	return nil
+}
+
+// peers finds, for each end of a pod, where the other end is to be reached.
+func (v *revival) peers(pod int) (map[conn.ID]netip.AddrPort, error) {
 	out := map[conn.ID]netip.AddrPort{}
 	for _, e := range v.pods[pod].Ends {
-		other, ok := at[e.ID.Peer()]
+		other, ok := v.at[e.ID.Peer()]
 		if !ok {
 			return nil, fmt.Errorf("the image of the other end of connection %s is missing", e.ID)
 		}

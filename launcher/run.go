@@ -130,13 +130,16 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 			return p, err
 		}
 	}
+	lap := laps(j.note)
 	if j.fleet, err = reach(ctx, list, here, &sshexec.Options{ConfigFile: r.SSHConfig}); err != nil {
 		return p, err
 	}
+	lap(Login)
 	j.logAgents()
 	if err := j.startAgents(ctx, order); err != nil {
 		return p, err
 	}
+	lap(Start)
 	if err := j.checkProgram(ctx, r, programs); err != nil {
 		return p, err
 	}
@@ -155,9 +158,11 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 		j.say("%s", n)
 	}
 	j.record.Env = p.Env
+	lap = laps(j.note)
 	if err := j.startPods(ctx); err != nil {
 		return p, err
 	}
+	lap(Pods)
 	if err := j.setUpCheckpoints(ctx, r.Checkpointing, r.Common); err != nil {
 		return p, err
 	}
@@ -225,7 +230,7 @@ func unzoned(list []netip.Addr) []netip.Addr {
 // podOf is what the agent of a pod has to know.
 func (j *Job) podOf(a *Agent) rpc.Pod {
 	p := j.record.Pods[a.Pod]
-	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real, JobAddrs: jobAddrs(j.record.Pods)}
+	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real}
 }
 
 func (j *Job) startPods(ctx context.Context) error {
@@ -248,7 +253,7 @@ func hostErrors(err error) error {
 		}
 		out = append(out, e)
 	}
-	return errors.Join(out...)
+	return ofHosts(out)
 }
 
 // absolute is a path as seen from the job's working directory.

@@ -38,6 +38,8 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 			if group = append(group, m); len(group) == pod.MaxHand {
 				err = flush()
 			}
+		case m.HugePage != 0:
+			err = mapHuge(r, im, m, src)
 		default:
 			err = mapAt(r, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset)
 		}

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 )
 
 // A visit is the service of one notification.
@@ -51,7 +53,7 @@ func (v *visit) serve() {
 		v.memoryCall()
 		return
 	}
-	fd, err := borrow(v.tid, int(int32(v.req.Args[0])))
+	fd, err := linux.GetFD(v.tid, int(int32(v.req.Args[0])))
 	if err != nil {
 		v.goOn()
 		return

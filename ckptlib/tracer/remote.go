@@ -114,6 +114,13 @@ func (r *Remote) Leave() error {
 // LeaveBare is Leave for a Remote whose scratch memory is somebody else's.
 func (r *Remote) LeaveBare() error { return r.restore() }
 
+// LeaveToExit makes the thread ready to end itself, as exit(2) does, when it is
+// let go. The other threads of its process run on.
+func (r *Remote) LeaveToExit(status int) error {
+	regs := r.call(unix.SYS_EXIT, []uint64{uint64(status)})
+	return r.tr.SetRegs(r.TID, &regs)
+}
+
 func (r *Remote) restore() error {
 	return errors.Join(r.tr.SetRegs(r.TID, &r.saved), r.tr.SetSigMask(r.TID, r.mask))
 }

@@ -111,6 +111,7 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.Write:      method((*agent).write),
 	rpc.Deliver:    method((*agent).deliver),
 	rpc.Abort:      method((*agent).abort),
+	rpc.Discard:    method((*agent).discard),
 
 	rpc.Verify:        method((*agent).verify),
 	rpc.Rebuild:       method((*agent).rebuild),

@@ -52,7 +52,7 @@ func newParser(verb Verb) *parser {
 	p := &parser{verb: verb, ctx: &Context{}, values: map[string]string{}, here: map[string]bool{}, files: FilesTruncate}
 	p.run.MPI = MPIAuto
 	p.run.TTY = TTYAuto
-	p.run.CkptMode = CkptFork
+	p.run.CkptMode = CkptPrecopy
 	p.run.CkptCompress = CompressAuto
 	p.run.Given = map[string]bool{}
 	return p

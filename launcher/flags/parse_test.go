@@ -16,7 +16,7 @@ func none(string) string { return "" }
 // base is the run of a line without options.
 func base(change func(*Run)) *Run {
 	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto, TTY: TTYAuto}
-	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressAuto
+	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptPrecopy, CompressAuto
 	change(r)
 	return r
 }
@@ -117,7 +117,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 		"-ppn 2 --map-by ppr:3:node ./a":        "--map-by: 3 ranks per host contradicts the 2",
 		"--mpi none -np 2 ./a":                  "--mpi: none starts one process",
 		"--mpi lam ./a":                         `--mpi: "lam" is none of auto, mpich, openmpi, none`,
-		"--ckpt-mode cow ./a":                   `--ckpt-mode: "cow" is none of fork, stop`,
+		"--ckpt-mode cow ./a":                   `--ckpt-mode: "cow" is none of precopy, fork, stop`,
 		"--ckpt-interval soon ./a":              `--ckpt-interval: "soon" is no time`,
 		"--ckpt-interval -5 ./a":                `--ckpt-interval: "-5" is no time`,
 		"--ckpt-on KILL ./a":                    `--ckpt-on: "KILL" is no signal`,
@@ -151,7 +151,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 }
 
 func TestVerbsAreRead(t *testing.T) {
-	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressAuto}
+	ckpt := Checkpointing{CkptMode: CkptPrecopy, CkptCompress: CompressAuto}
 	for line, want := range map[string]Command{
 		"checkpoint d":           {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d"}},
 		"checkpoint d --stop":    {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d", Stop: true}},

@@ -30,9 +30,9 @@ var ckptOptions = []option{
 	},
 	{
 		name: "ckpt-mode", arg: "MODE", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
-		doc: "fork (the default): the job runs on while copies of its processes are written; stop: it waits until all is written",
+		doc: "precopy (the default): what does not change fast is written before the job stands still, the rest as with fork; fork: the job runs on while copies of its processes are written; stop: it waits until all is written",
 		set: func(p *parser, v string) (err error) {
-			p.run.CkptMode, err = oneOf(v, CkptFork, CkptStop)
+			p.run.CkptMode, err = oneOf(v, CkptPrecopy, CkptFork, CkptStop)
 			return err
 		},
 	},

@@ -31,8 +31,8 @@ const (
 
 	Prepare    = "prepare"     // Generation -> nothing
 	Suspend    = "suspend"     // nothing -> nothing
-	Elect      = "elect"       // nothing -> []conn.End
-	Pair       = "pair"        // []conn.Pair -> nothing
+	Elect      = "elect"       // nothing -> Elected
+	Pair       = "pair"        // []conn.Named, of the pod -> nothing
 	Drain      = "drain"       // nothing -> Drained
 	ReadQueues = "read-queues" // []conn.ID -> nothing
 	TakenEnds  = "taken-ends"  // nothing -> []conn.ID
@@ -43,6 +43,7 @@ const (
 	Write      = "write"       // nothing -> Result
 	Deliver    = "deliver"     // nothing -> Result
 	Abort      = "abort"       // nothing -> nothing
+	Discard    = "discard"     // nothing -> nothing: what prepare has left, after the last try
 
 	Verify        = "verify"         // Restart -> Verified
 	Rebuild       = "rebuild"        // Restart -> Rebuilt

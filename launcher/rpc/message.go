@@ -29,8 +29,10 @@ type Pod struct {
 	HostName string       `json:"host_name"` // virtual
 	Virtual  []netip.Addr `json:"virtual"`
 	// Real are the host's addresses, the one that others reach it by first.
-	Real     []netip.Addr       `json:"real"`
-	JobAddrs map[netip.Addr]int `json:"job_addrs"`
+	Real []netip.Addr `json:"real"`
+	// JobAddrs tells for every virtual address of the job its pod. Only Rebuild
+	// needs it: it is as long as the job is large.
+	JobAddrs map[netip.Addr]int `json:"job_addrs,omitempty"`
 }
 
 // Program is a program to start in the pod.
@@ -150,12 +152,19 @@ type Generation struct {
 	Known    int    `json:"known"`
 	Compress string `json:"compress"`
 	Stop     bool   `json:"stop"`
+	Precopy  bool   `json:"precopy"` // memory that does not change fast is read in the phase prepare
 	// Untracked has all pages read, and Verify the bytes of equal ones compared.
 	Untracked bool `json:"untracked"`
 	Verify    bool `json:"verify"`
 	// Stage is a directory of the host to which pages go first; "" is none, and
 	// Write has the Result. Else Deliver has it.
 	Stage string `json:"stage,omitempty"`
+}
+
+// Elected is the ends of connections that a pod has, all in one network namespace.
+type Elected struct {
+	NetID string     `json:"net_id"`
+	Ends  []conn.End `json:"ends"`
 }
 
 // Drained is how far the connections of a pod are drained.

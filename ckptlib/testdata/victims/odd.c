@@ -42,12 +42,6 @@ static void *vforks(void *arg) {
 	}
 	return NULL;
 }
-static void *leaves(void *arg) {
-	for (;;)
-		pause();
-	return NULL;
-}
-
 // makes makes an object that the kernel may not have or not give to a user.
 static long makes(const char *kind) {
 	if (!strcmp(kind, "io_uring")) {
@@ -90,13 +84,6 @@ int main(int argc, char **argv) {
 		if (!child)
 			other(NULL);
 		MUST(ptrace(PTRACE_SEIZE, child, 0, 0));
-	} else if (!strcmp(kind, "hugetlb")) {
-		char *p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-		if (p == MAP_FAILED) {
-			say("none");
-			return 0;
-		}
-		p[0] = 1;
 	} else if (!strcmp(kind, "shares-memory")) {
 		child = MUST(clone(other, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
 	} else if (!strcmp(kind, "namespace") || !strcmp(kind, "chroot")) {
@@ -165,22 +152,6 @@ int main(int argc, char **argv) {
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
-	} else if (!strcmp(kind, "dead-leader")) {
-		child = MUST(fork());
-		if (!child) {
-			pthread_t t;
-			pthread_create(&t, NULL, leaves, NULL);
-			MUST(write(undone[1], "x", 1));
-			syscall(SYS_exit, 0);
-		}
-		char c, path[64], b[256] = "";
-		MUST(read(undone[0], &c, 1));
-		sprintf(path, "/proc/%d/stat", child);
-		while (!strstr(b, ") Z")) {
-			int fd = MUST(open(path, O_RDONLY));
-			MUST(read(fd, b, sizeof b - 1));
-			close(fd);
-		}
 	}
 	pthread_t pt;
 	pthread_create(&pt, NULL, waits, NULL);
