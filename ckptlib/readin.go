@@ -254,13 +254,13 @@ func (p *Pod) settleProcess(tr tracer.Tracing, t *proc.Task, parts []part) (err 
 	if len(turns) == 0 {
 		return nil
 	}
-	s, err := mem.NewSettler(t.PID, p.track.trackers[t.PodPID])
+	s, err := mem.NewSettler(t.Lead, p.track.trackers[t.PodPID])
 	if err != nil {
 		return err
 	}
 	defer s.Close()
 	// Nothing of the process is to run on if this one ends in the midst of it.
-	if err := tr.SetOptions(t.PID, tracer.Doomed); err != nil {
+	if err := tr.SetOptions(t.Lead, tracer.Doomed); err != nil {
 		return err
 	}
 	return t.InLeader(tr, func(r *tracer.Remote) error {
@@ -275,7 +275,7 @@ func (p *Pod) settleProcess(tr tracer.Tracing, t *proc.Task, parts []part) (err 
 				return err
 			}
 		}
-		return tr.SetOptions(t.PID, tracer.Job)
+		return tr.SetOptions(t.Lead, tracer.Job)
 	})
 }
 

@@ -25,7 +25,7 @@ var lazyAdvice = []int{
 // again: it is private memory without a file, and nothing else is special about
 // it.
 func Lazy(m *image.Mapping) bool {
-	if m.Shared || m.File != nil || m.SharedID != 0 || m.GrowsDown || m.Locked || len(m.Guards) > 0 || m.Name != "" && m.Name != "[heap]" {
+	if m.Shared || m.File != nil || m.SharedID != 0 || m.GrowsDown || m.Locked || m.HugePage != 0 || len(m.Guards) > 0 || m.Name != "" && m.Name != "[heap]" {
 		return false
 	}
 	return !slices.ContainsFunc(m.Advice, func(a int) bool { return !slices.Contains(lazyAdvice, a) })

@@ -22,12 +22,12 @@ type Source interface {
 	// ShmID is the System V id of a shared memory object and its size in bytes, ok
 	// false if it is none.
 	ShmID(id image.SharedID) (shmid int, size uint64, ok bool)
-	// Warn tells the user what is not as it was.
-	Warn(format string, args ...any)
 	// Lazy tells whether a mapping of a process gets its content later, and Pages
 	// opens the file from which it does.
 	Lazy(p *image.Process, m *image.Mapping) bool
 	Pages(p *image.Process) (int, error)
+	// Warn tells the user what is not as it was.
+	Warn(format string, args ...any)
 	// Exe opens the process's program.
 	Exe(path string) (int, error)
 }
