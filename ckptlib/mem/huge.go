@@ -2,7 +2,6 @@ package mem
 
 import (
 	"errors"
-	"fmt"
 	"math/bits"
 	"strings"
 
@@ -77,14 +76,15 @@ func mapHuge(r *tracer.Remote, im *image.Process, m *image.Mapping, src Source) 
 	if m.Prot&unix.PROT_WRITE != 0 {
 		all := *m
 		all.NoReserve = false // to be told now whether there are enough
-		err = mapAt(r, &all, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE|unix.MAP_HUGETLB|uint64(HugeFlags(m.HugePage)), m.Offset)
+		b := r.Batch()
+		if err = mapAt(b, &all, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE|unix.MAP_HUGETLB|uint64(HugeFlags(m.HugePage)), m.Offset); err == nil {
+			err = b.Run()
+		}
 	}
 	if err == nil || !NoHugePages(err) {
 		return err
 	}
 	src.Warn("process %d has ordinary memory instead of %d huge pages at %#x: %v", im.PID, (m.End-m.Start)/m.HugePage, m.Start, errors.Unwrap(err))
-	if err := mapAt(r, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset); err != nil {
-		return fmt.Errorf("in place of huge pages: %w", err)
-	}
-	return nil
+	b := r.Batch()
+	return errors.Join(mapAt(b, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset), b.Run())
 }

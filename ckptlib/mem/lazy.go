@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -86,7 +87,8 @@ func (s *Settler) Settle(r *tracer.Remote, v *procfs.VMA, m *image.Mapping, cont
 		own = append(own, f)
 	}
 	part := image.Mapping{Start: v.Start, End: v.End, Prot: prot(v), NoReserve: m.NoReserve}
-	if err := mapAt(r, &part, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED, 0); err != nil {
+	b := r.Batch()
+	if err := errors.Join(mapAt(b, &part, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED, 0), b.Run()); err != nil {
 		return false, err
 	}
 	for _, a := range m.Advice {

@@ -17,8 +17,12 @@ import (
 // to the process, some hundred at a time.
 func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 	var group []*image.Mapping
+	b := r.Batch() // of anonymous memory
 	flush := func() error {
-		err := mapFiles(p, r, im, group, src)
+		err := b.Run()
+		if err == nil {
+			err = mapFiles(p, r, im, group, src)
+		}
 		group = group[:0]
 		return err
 	}
@@ -30,7 +34,9 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 			continue
 		case m.SharedID != 0:
 			if shmid, size, sysv = src.ShmID(m.SharedID); sysv {
-				err = attach(r, im, m, shmid, roundUp(size))
+				if err = b.Run(); err == nil {
+					err = attach(r, im, m, shmid, roundUp(size))
+				}
 				break
 			}
 			fallthrough
@@ -39,9 +45,11 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 				err = flush()
 			}
 		case m.HugePage != 0:
-			err = mapHuge(r, im, m, src)
+			if err = b.Run(); err == nil {
+				err = mapHuge(r, im, m, src)
+			}
 		default:
-			err = mapAt(r, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset)
+			err = mapAt(b, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset)
 		}
 		if err != nil {
 			return err
@@ -103,20 +111,25 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, im *image.Process, ms []*image.Mappi
 	if err != nil {
 		return err
 	}
+	b := r.Batch()
 	for i, m := range ms {
 		offset := m.Offset
 		if m.SharedID == 0 && m.File == nil {
 			offset = m.Start // the file has the pages of the process at their addresses
 		}
-		if err := mapAt(r, m, uint64(got[which[i]]), unix.MAP_FIXED_NOREPLACE, offset); err != nil {
+		if err := mapAt(b, m, uint64(got[which[i]]), unix.MAP_FIXED_NOREPLACE, offset); err != nil {
 			return err
 		}
+	}
+	if err := b.Run(); err != nil {
+		return err
 	}
 	_, err = r.Syscall(unix.SYS_CLOSE_RANGE, pod.HandFD+1, ^uint64(0)>>32, 0)
 	return err
 }
 
-func mapAt(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64, offset uint64) error {
+// mapAt adds to a batch the call that makes a mapping.
+func mapAt(b *tracer.Batch, m *image.Mapping, fd uint64, flags uint64, offset uint64) error {
 	if m.Shared {
 		flags |= unix.MAP_SHARED
 	} else {
@@ -128,10 +141,12 @@ func mapAt(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64, offset u
 	if m.NoReserve {
 		flags |= unix.MAP_NORESERVE
 	}
-	if _, err := r.Syscall(unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot), flags, fd, offset); err != nil {
-		return fmt.Errorf("map %#x-%#x %s: %w", m.Start, m.End, m.Name, err)
-	}
-	return nil
+	return b.Ask(0, func(_ uint64, _ []byte, err error) error {
+		if err != nil {
+			err = fmt.Errorf("map %#x-%#x %s: %w", m.Start, m.End, m.Name, err)
+		}
+		return err
+	}, unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot), flags, fd, offset)
 }
 
 // attach maps a System V segment of size bytes, or the part of it that was
@@ -150,7 +165,7 @@ func attach(r *tracer.Remote, im *image.Process, m *image.Mapping, shmid int, si
 	at := m.Start
 	if !whole {
 		var err error
-		scratch := procfs.VMA{Start: uint64(r.Scratch()), End: uint64(r.Scratch()) + tracer.ScratchSize}
+		scratch := procfs.VMA{Start: uint64(r.Scratch()), End: uint64(r.Scratch()) + tracer.RoomSize}
 		if at, err = hole(size, []procfs.VMA{scratch}, im); err != nil {
 			return err
 		}

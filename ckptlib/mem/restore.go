@@ -101,16 +101,11 @@ func hole(size uint64, vmas []procfs.VMA, im *image.Process) (uint64, error) {
 // moveScratch maps scratch memory where the image has nothing.
 func moveScratch(r *tracer.Remote, vmas []procfs.VMA, im *image.Process) (uint64, error) {
 	// Room for the vdso as well, which may have to step aside.
-	at, err := hole(tracer.ScratchSize+vdsoRoom, vmas, im)
+	at, err := hole(tracer.RoomSize+vdsoRoom, vmas, im)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := r.Syscall(unix.SYS_MMAP, at, tracer.ScratchSize, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); err != nil {
-		return 0, fmt.Errorf("map scratch memory: %w", err)
-	}
-	r.UseScratch(tracer.Addr(at))
-	return at, nil
+	return at, r.MapScratch(tracer.Addr(at))
 }
 
 // clearOut unmaps the stub. Only the kernel's own mappings stay, in which the

@@ -37,7 +37,7 @@ func moveVDSO(r *tracer.Remote, vmas []procfs.VMA, im *image.Process, scratch ui
 		return nil
 	}
 	first, last := from[0].Start, from[len(from)-1].End
-	aside := scratch + tracer.ScratchSize
+	aside := scratch + tracer.RoomSize
 	if to[0].Start < last && first < to[len(to)-1].End {
 		for i := range from {
 			if err := moveOne(r, &from[i], aside+from[i].Start-first); err != nil {

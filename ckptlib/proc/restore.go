@@ -136,7 +136,7 @@ func (t *Tree) Finish(s *Stub) error {
 	if err := armTimers(r, p); err != nil {
 		return err
 	}
-	if _, err := r.Syscall(unix.SYS_MUNMAP, uint64(r.Scratch()), tracer.ScratchSize); err != nil {
+	if _, err := r.Syscall(unix.SYS_MUNMAP, uint64(r.Scratch()), tracer.RoomSize); err != nil {
 		return fmt.Errorf("unmap the scratch memory: %w", err)
 	}
 	for i, tid := range s.TIDs {
