@@ -120,8 +120,11 @@ func (a *simAgent) Request(_ context.Context, method string, params json.RawMess
 		return rpc.Elected{NetID: fmt.Sprintf("%036d/4026532000", a.pod), Ends: a.ends()}, nil
 	case rpc.Pair:
 		var named []conn.Named
-		if err := json.Unmarshal(params, &named); err != nil || len(named) != 2*a.s.Degree {
-			return nil, fmt.Errorf("pod %d was told of %d ends, want %d (%v)", a.pod, len(named), 2*a.s.Degree, err)
+		if err := json.Unmarshal(params, &named); err != nil {
+			return nil, err
+		}
+		if len(named) != 2*a.s.Degree {
+			return nil, fmt.Errorf("pod %d was told of %d ends, want %d", a.pod, len(named), 2*a.s.Degree)
 		}
 	case rpc.Write:
 		return a.write()
@@ -140,8 +143,11 @@ func (a *simAgent) Request(_ context.Context, method string, params json.RawMess
 		return r, nil
 	case rpc.Connect:
 		var c rpc.Connections
-		if err := json.Unmarshal(params, &c); err != nil || len(c.Peers) != 2*a.s.Degree {
-			return nil, fmt.Errorf("pod %d was told of %d peers, want %d (%v)", a.pod, len(c.Peers), 2*a.s.Degree, err)
+		if err := json.Unmarshal(params, &c); err != nil {
+			return nil, err
+		}
+		if len(c.Peers) != 2*a.s.Degree {
+			return nil, fmt.Errorf("pod %d was told of %d peers, want %d", a.pod, len(c.Peers), 2*a.s.Degree)
 		}
 	}
 	return nil, nil
