@@ -151,7 +151,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 }
 
 func TestVerbsAreRead(t *testing.T) {
-	ckpt := Checkpointing{CkptMode: CkptPrecopy, CkptCompress: CompressAuto}
+	ckpt, common := Checkpointing{CkptMode: CkptPrecopy, CkptCompress: CompressAuto}, Common{Yield: YieldAuto}
 	for line, want := range map[string]Command{
 		"checkpoint d":           {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d"}},
 		"checkpoint d --stop":    {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d", Stop: true}},
@@ -174,11 +174,11 @@ func TestVerbsAreRead(t *testing.T) {
 		"help --ckpt-interval":   {Verb: VerbHelp, Help: &Help{"--ckpt-interval"}},
 		"restart d -host a:2 -n": {},
 		"restart --path-map /a/=/b/c --path-map=/d=/e d@3": {Verb: VerbRestart, Restart: &Restart{
-			Target: Target{Dir: "d", Generation: 3}, Files: FilesTruncate, PathMap: []string{"/a=/b/c", "/d=/e"}, Checkpointing: ckpt,
+			Target: Target{Dir: "d", Generation: 3}, Files: FilesTruncate, PathMap: []string{"/a=/b/c", "/d=/e"}, Checkpointing: ckpt, Common: common,
 		}},
 		"restart --dry-run -f h -host a --files keep d@3": {Verb: VerbRestart, Restart: &Restart{
 			Target: Target{"d", 3}, Hosts: []string{"a"},
-			Hostfiles: []string{"h"}, DryRun: true, Files: FilesKeep, Checkpointing: ckpt,
+			Hostfiles: []string{"h"}, DryRun: true, Files: FilesKeep, Checkpointing: ckpt, Common: common,
 		}},
 	} {
 		got, err := Parse(strings.Fields(line), none)
