@@ -104,13 +104,16 @@ func TestProgramOfAnotherKernelHasThisOnesClocks(t *testing.T) {
 	j.want("clocks", "1 1 1 1")
 }
 
-// A thread may be anywhere in the vdso when it is stopped.
+// A thread may be anywhere in the vdso when it is stopped. The pods are new: in
+// one that has been restarted before, the offsets of its clocks are among the old
+// data, too, and may be missed once (docs/limits.md).
 func TestThreadsInsideOfAnotherKernelsVDSOComeOut(t *testing.T) {
 	asUser(t)
-	j := victim(t, "vdso", "0", "1", "7") // CLOCK_REALTIME, _MONOTONIC, _BOOTTIME
-	j.want("spin", "ok")
+	prog := compile(t, "vdso")
 	inside := 0
 	for range 3 {
+		j := ready(t, prog, "0", "1", "7") // CLOCK_REALTIME, _MONOTONIC, _BOOTTIME
+		j.want("spin", "ok")
 		j.checkpoint()
 		j.alter(func(im *image.Pod) {
 			inside += insideVDSO(im)
@@ -118,6 +121,7 @@ func TestThreadsInsideOfAnotherKernelsVDSOComeOut(t *testing.T) {
 		})
 		j.restart()
 		j.want("spin", "ok")
+		j.pod.Kill()
 	}
 	if inside == 0 {
 		t.Error("no thread was stopped inside of the vdso, which they hardly ever leave")

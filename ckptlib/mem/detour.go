@@ -15,6 +15,7 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/probe"
+	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
 // A detour is how a program that has known the vdso of another kernel goes on.
@@ -22,13 +23,16 @@ import (
 // begins with a jump to the same one of this kernel's, which lies elsewhere. To the
 // next checkpoint both are what they are: memory, and this kernel's vdso.
 //
-// What was the old vdso's data is zeros. A function that a thread was in the
-// middle of finds there that the data has changed, begins again, and finds no
-// clock that it could read (VDSO_CLOCKMODE_NONE): it makes the system call. Only
-// coarse clocks are not clocks to it, but data.
+// A thread that was in the middle of a function goes on in a second copy, of which
+// nothing is changed. What was the old vdso's data is zeros: the function finds there that the data has changed, begins again, and finds no
+// clock that it could read (VDSO_CLOCKMODE_NONE): it makes the system call. What
+// is data to it, and no clock, is not seen to: coarse clocks, and the offsets of a
+// time namespace, which it adds in the end.
 type detour struct {
-	at   uint64
-	code []byte
+	at    uint64
+	code  []byte
+	spare uint64 // of the second copy, 0 if there is none
+	old   []byte
 }
 
 // oldVDSO names the memory, where the kernel can (CONFIG_ANON_VMA_NAME).
@@ -49,7 +53,8 @@ func makeDetour(vdso []byte, vmas []procfs.VMA, im *image.Process) (*detour, err
 	if len(own) == 0 {
 		return nil, errors.New("this kernel has no vdso")
 	}
-	d := &detour{}
+	d := &detour{old: vdso}
+	var theirs []image.Mapping
 	for i := range im.Mappings {
 		m := &im.Mappings[i]
 		if !Kernel(m.Name) {
@@ -61,6 +66,7 @@ func makeDetour(vdso []byte, vmas []procfs.VMA, im *image.Process) (*detour, err
 			}
 		}
 		m.Name = oldVDSO
+		theirs = append(theirs, *m)
 	}
 	first := own[0].Start
 	to, err := hole(own[len(own)-1].End-first, vmas, im)
@@ -75,9 +81,41 @@ func makeDetour(vdso []byte, vmas []procfs.VMA, im *image.Process) (*detour, err
 		}
 		im.Mappings = append(im.Mappings, m)
 	}
+	if err := d.moveThreads(theirs, vmas, im); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(im.Mappings, func(a, b image.Mapping) int { return cmp.Compare(a.Start, b.Start) })
 	d.code, err = Bend(vdso, now)
 	return d, err
+}
+
+// moveThreads makes the second copy, with data as far from it, if there are threads
+// for it.
+func (d *detour) moveThreads(theirs []image.Mapping, vmas []procfs.VMA, im *image.Process) error {
+	var by uint64
+	for i := range im.Threads {
+		th := &im.Threads[i]
+		r, ok := tracer.RegsFrom(th.Registers)
+		if !ok || r.Rip-d.at >= uint64(len(d.old)) || d.at == 0 {
+			continue
+		}
+		if by == 0 {
+			first := theirs[0].Start
+			to, err := hole(theirs[len(theirs)-1].End-first, vmas, im)
+			if err != nil {
+				return err
+			}
+			by = to - first
+			d.spare = d.at + by
+			for _, m := range theirs {
+				m.Start, m.End = m.Start+by, m.End+by
+				im.Mappings = append(im.Mappings, m)
+			}
+		}
+		r.Rip += by
+		th.Registers = tracer.RegsBytes(&r)
+	}
+	return nil
 }
 
 // write puts the code in place.
@@ -90,7 +128,10 @@ func (d *detour) write(pid int) error {
 		return err
 	}
 	defer t.Close()
-	return t.write(d.at/PageSize, d.code)
+	if err := t.write(d.at/PageSize, d.code); err != nil || d.spare == 0 {
+		return err
+	}
+	return t.write(d.spare/PageSize, d.old)
 }
 
 // vdsoCalls are the functions of vdsos, with the system calls that do the same.
