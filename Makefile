@@ -8,7 +8,7 @@ GO ?= go
 include nas/nas.mk
 include benchmarks/partrans/partrans.mk
 
-.PHONY: build test test-programs demo lint bench setup clean
+.PHONY: build test test-programs test-scale demo lint bench setup clean
 .DEFAULT_GOAL := build
 
 build: $(BIN)/gompirun nas partrans
@@ -33,6 +33,10 @@ test-programs:
 	ci/setup --programs
 	$(MAKE) $(BIN)/gompirun
 	GOMPIRUN_PROGRAMS=all $(GO) test -count=1 -timeout 60m -v ./ci/programs
+
+# 128 ranks on 32 test hosts, both MPIs; ci/test has the same tree with fewer.
+test-scale: setup build
+	$(GO) test -count=1 -timeout 90m -v ./ci/jobs -run 'TestTree|TestNASProgramsOfManyRanks' -args -scale.ranks 128
 
 lint:
 	ci/lint

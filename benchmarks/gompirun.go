@@ -13,8 +13,9 @@ import (
 
 // gompirun is the launcher, with options for its runs.
 type gompirun struct {
-	path    string
-	options []string
+	path           string
+	options        []string
+	restartOptions []string
 }
 
 func (g gompirun) missing(*job) string { return notOnPath(g.path) }
@@ -78,7 +79,8 @@ func (s *gompirunJob) checkpoint(ctx context.Context, _ bool) (saved, error) {
 
 func (s *gompirunJob) restart(context.Context) (began time.Time, err error) {
 	began = time.Now()
-	s.cmd, err = background(s.j.out, s.j.env, s.g.path, "restart", s.dir)
+	argv := append([]string{s.g.path, "restart"}, s.g.restartOptions...)
+	s.cmd, err = background(s.j.out, s.j.env, append(argv, s.dir)...)
 	return began, err
 }
 

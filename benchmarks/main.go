@@ -47,7 +47,7 @@ func main() {
 
 func parseOptions() (options, error) {
 	var o options
-	cases := flag.String("case", strings.Join(usualCases, ","), "which `cases` of "+strings.Join(caseNames, ",")+", with commas; all is every one")
+	cases := flag.String("case", strings.Join(usualCases, ","), "which `cases` of "+strings.Join(caseNames(), ",")+", with commas; all is every one")
 	tools := flag.String("tools", strings.Join(toolNames, ","), "which `tools`, with commas")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often each tool is measured")
 	flag.IntVar(&o.mib, "mib", 1024, "memory of the single process, in `MiB`")
@@ -58,16 +58,16 @@ func parseOptions() (options, error) {
 	flag.Parse()
 	o.cases, o.tools = strings.Split(*cases, ","), strings.Split(*tools, ",")
 	if *cases == "all" {
-		o.cases = caseNames
+		o.cases = caseNames()
 	}
 	for _, c := range o.cases {
-		if !slices.Contains(caseNames, c) {
-			return o, fmt.Errorf("there is no case %q; give some of %s", c, strings.Join(caseNames, ","))
+		if !slices.Contains(caseNames(), c) {
+			return o, fmt.Errorf("there is no case %q; give some of %s", c, strings.Join(caseNames(), ","))
 		}
 	}
 	for _, t := range o.tools {
-		if !slices.Contains(toolNames, t) {
-			return o, fmt.Errorf("there is no tool %q; give some of %s", t, strings.Join(toolNames, ","))
+		if known := append(slices.Clone(toolNames), extraTools...); !slices.Contains(known, t) {
+			return o, fmt.Errorf("there is no tool %q; give some of %s", t, strings.Join(known, ","))
 		}
 	}
 	if flag.NArg() > 0 || o.rounds < 1 || o.mib < 1 {

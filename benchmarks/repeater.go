@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -12,64 +11,76 @@ import (
 	"time"
 )
 
-const (
-	ranks = 4
-	// compared are the repetitions before the first checkpoint whose median is
-	// the time of one.
-	compared = 4
-)
+// compared are the repetitions before the first checkpoint whose median is the
+// time of one.
+const compared = 4
 
 // A repeater is an MPI program that does the same again and again, says so each
 // time, and tells at its end whether its result is right.
 type repeater struct {
-	family, path string
-	what         string // in the title
+	family string
+	ranks  int
+	what   string // in the title
+	nas    string // the NAS program that it is, or "" for hello
+	args   []string
 	// The watched job ends by itself some repetitions after its restart.
 	watchedRepeat, timedRepeat int
-	// run makes the arguments and the environment for n repetitions.
-	run func(n int) (args, env []string)
+	path                       string
 }
 
-// newMG is NAS MG, class A. The program is copied, so that its processes can be
-// told from others.
-func newMG(family string, o options, dir string) (*repeater, error) {
-	from, err := os.Open(filepath.Join(o.nas, family, "mg"))
-	if err != nil {
-		return nil, fmt.Errorf("%w; make build makes it, -nas says where it is", err)
+// repeaters are the cases of MPI programs.
+var repeaters = map[string]repeater{
+	openMPI: nasMG(openMPI),
+	mpich:   nasMG(mpich),
+	// One communicates much, one exchanges all its data each time, one sends small messages only.
+	"cg-openmpi": {family: openMPI, ranks: 4, what: "NAS CG class A", nas: "cg", args: []string{"A"}, watchedRepeat: 40, timedRepeat: 20},
+	"is-openmpi": {family: openMPI, ranks: 4, what: "NAS IS class A", nas: "is", args: []string{"A"}, watchedRepeat: 40, timedRepeat: 20},
+	"lu-openmpi": {family: openMPI, ranks: 4, what: "NAS LU class W", nas: "lu", args: []string{"W"}, watchedRepeat: 20, timedRepeat: 8},
+
+	"hello-openmpi":   hello(openMPI, 4),
+	"hello-mpich":     hello(mpich, 4),
+	"hello16-openmpi": hello(openMPI, 16),
+	"hello16-mpich":   hello(mpich, 16),
+	"hello64-openmpi": hello(openMPI, 64),
+	"table-openmpi":   table(openMPI),
+	"table-mpich":     table(mpich),
+}
+
+func nasMG(family string) repeater {
+	return repeater{family: family, ranks: 4, what: "NAS MG class A", nas: "mg", args: []string{"A"}, watchedRepeat: 12, timedRepeat: 16}
+}
+
+// hello is an MPI program that idles: what is left is what a job costs as such.
+func hello(family string, ranks int) repeater {
+	return repeater{family: family, ranks: ranks, what: "MPI hello, idle", args: []string{"0"}, watchedRepeat: 200, timedRepeat: 150}
+}
+
+// table is the same with a table of 256 MiB in each rank, equal in all.
+func table(family string) repeater {
+	return repeater{
+		family: family, ranks: 4, what: "MPI hello, the same table of 256 MiB in every rank", args: []string{"256"}, watchedRepeat: 200, timedRepeat: 150,
 	}
-	defer from.Close()
-	m := &repeater{
-		family: family, path: filepath.Join(dir, "mg-"+family), what: "NAS MG class A",
-		watchedRepeat: 12, timedRepeat: 16, // long enough for some checkpoints
-		run: func(n int) (args, env []string) { return []string{"A"}, []string{fmt.Sprintf("NAS_REPEAT=%d", n)} },
-	}
-	to, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = io.Copy(to, from); err != nil {
-		return nil, err
-	}
-	return m, to.Close()
 }
 
 //go:embed testdata/hello.c
 var helloSource []byte
 
-// newHello is an MPI program that idles: what is left is what a job costs as
-// such.
-func newHello(family, dir string) (*repeater, error) {
-	m := &repeater{
-		family: family, path: filepath.Join(dir, "hello-"+family), what: "MPI hello, idle",
-		watchedRepeat: 200, timedRepeat: 150,
-		run: func(n int) (args, env []string) { return []string{fmt.Sprint(n)}, nil },
+// build makes the program. One of NAS is copied, so that its processes can be
+// told from others.
+func (m *repeater) build(o options) error {
+	if m.nas == "" {
+		return compile("mpicc."+m.family, helloSource, m.path)
 	}
-	return m, compile("mpicc."+family, helloSource, m.path)
+	b, err := os.ReadFile(filepath.Join(o.nas, m.family, m.nas))
+	if err != nil {
+		return fmt.Errorf("%w; make build makes it, -nas says where it is", err)
+	}
+	return os.WriteFile(m.path, b, 0o755)
 }
 
 func (m *repeater) title() string {
 	name := map[string]string{openMPI: "Open MPI", mpich: "MPICH"}[m.family]
-	return fmt.Sprintf("%s, %d ranks on one host, %s", m.what, ranks, name)
+	return fmt.Sprintf("%s, %d ranks on one host, %s", m.what, m.ranks, name)
 }
 
 func (m *repeater) notes() []string {
@@ -80,10 +91,9 @@ func (m *repeater) notes() []string {
 }
 
 func (m *repeater) job(repeat int) *job {
-	args, env := m.run(repeat)
 	return &job{
-		argv: append([]string{m.path}, args...), ranks: ranks, mpi: m.family,
-		env: append(env, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"),
+		argv: append([]string{m.path}, m.args...), ranks: m.ranks, mpi: m.family,
+		env: []string{fmt.Sprintf("NAS_REPEAT=%d", repeat), "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1"},
 	}
 }
 

@@ -12,17 +12,24 @@ import (
 const (
 	toolNative   = "native"
 	toolGompirun = "gompirun"
+	toolFork     = "gompirun-fork" // --ckpt-mode fork
 	toolStop     = "gompirun-stop" // --ckpt-mode stop
+	toolLazy     = "gompirun-lazy" // restart --lazy
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
+	toolDD       = "dd"
 )
 
-var toolNames = []string{toolGompirun, toolStop, toolCRIU, toolDMTCP, toolNative}
+var toolNames = []string{toolGompirun, toolFork, toolStop, toolCRIU, toolDMTCP, toolDD, toolNative}
+
+// extraTools are those that are measured when they are asked for.
+var extraTools = []string{toolLazy}
 
 // A job is what a tool is to run.
 type job struct {
 	argv  []string // program and arguments
 	ranks int      // 0 without MPI
+	size  int64    // of its memory, in bytes, where that is known
 	mpi   string   // the family, "openmpi" or "mpich"
 	env   []string
 	dir   string        // empty, for images
@@ -62,12 +69,18 @@ func newTool(name string, o options) tool {
 	switch name {
 	case toolGompirun:
 		return gompirun{path: o.gompirun}
+	case toolFork:
+		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "fork"}}
 	case toolStop:
 		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "stop"}}
+	case toolLazy:
+		return gompirun{path: o.gompirun, restartOptions: []string{"--lazy"}}
 	case toolCRIU:
 		return criu{}
 	case toolDMTCP:
 		return dmtcp{}
+	case toolDD:
+		return dd{}
 	case toolNative:
 		return native{}
 	}

@@ -41,7 +41,7 @@ func (v *victim) notes() []string {
 }
 
 func (v *victim) watched() *job {
-	return &job{argv: []string{v.path, fmt.Sprint(v.mib), "0", fmt.Sprint(v.perMil), v.how, fmt.Sprint(v.threads)}}
+	return &job{size: int64(v.mib) << 20, argv: []string{v.path, fmt.Sprint(v.mib), "0", fmt.Sprint(v.perMil), v.how, fmt.Sprint(v.threads)}}
 }
 
 // A quarter of the memory is enough for a run of some seconds.

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -15,31 +17,22 @@ const (
 	mpich   = "mpich"
 )
 
-// The cases with names of their own elsewhere. Those of MG have the name of the
-// MPI alone.
-const (
-	caseProcess      = "process"
-	caseOpenMPI      = openMPI
-	caseMPICH        = mpich
-	caseHelloOpenMPI = "hello-" + openMPI
-	caseHelloMPICH   = "hello-" + mpich
-)
+// usualCases are measured unless others are asked for.
+var usualCases = []string{"process", openMPI, mpich}
 
-// caseNames are all cases, usualCases those that are measured unless others are
-// asked for.
-var (
-	caseNames  = []string{caseProcess, "half", "large", "dirty10", "dirty100", "threads", caseOpenMPI, caseMPICH, caseHelloOpenMPI, caseHelloMPICH}
-	usualCases = []string{caseProcess, caseOpenMPI, caseMPICH}
-)
+// caseNames are all cases.
+func caseNames() []string {
+	return append(slices.Sorted(maps.Keys(victims)), slices.Sorted(maps.Keys(repeaters))...)
+}
 
 // victims are the cases of one process, by what they have other than the first.
 var victims = map[string]victim{
-	caseProcess: {perMil: 10, how: "random", threads: 1},
-	"half":      {perMil: 10, how: "half", threads: 1},
-	"large":     {perMil: 10, how: "random", threads: 1, times: 4},
-	"dirty10":   {perMil: 100, how: "random", threads: 1},
-	"dirty100":  {perMil: 1000, how: "random", threads: 1},
-	"threads":   {perMil: 10, how: "random", threads: 8},
+	"process":  {perMil: 10, how: "random", threads: 1},
+	"half":     {perMil: 10, how: "half", threads: 1},
+	"large":    {perMil: 10, how: "random", threads: 1, times: 4},
+	"dirty10":  {perMil: 100, how: "random", threads: 1},
+	"dirty100": {perMil: 1000, how: "random", threads: 1},
+	"threads":  {perMil: 10, how: "random", threads: 8},
 }
 
 // A workload is the program of a case.
@@ -78,13 +71,9 @@ type observer interface {
 
 // newWorkload builds the program of a case, under dir.
 func newWorkload(name string, o options, dir string) (workload, error) {
-	switch name {
-	case caseOpenMPI, caseMPICH:
-		return newMG(name, o, dir)
-	case caseHelloOpenMPI:
-		return newHello(openMPI, dir)
-	case caseHelloMPICH:
-		return newHello(mpich, dir)
+	if r, ok := repeaters[name]; ok {
+		r.path = filepath.Join(dir, name)
+		return &r, r.build(o)
 	}
 	v, ok := victims[name]
 	if !ok {

@@ -38,13 +38,17 @@ type Checkpoint struct {
 
 	store    *store.Store
 	gen      int
-	writer   *store.Writer
+	staged   bool // Write leaves the packs to Deliver
+	pages    *store.PageTable
+	draft    *draft
+	writer   *store.Writer // the draft's
 	table    *store.TableBuilder
 	mu       sync.Mutex // guards mem.found while it is being filled
 	mem      memory
 	warnings []string
 	logical  int64 // bytes of memory that have content
 	changed  int64 // of them, those that had to be read
+	early    int64 // of these, those that Prepare has read
 	resumed  bool
 }
 
@@ -55,6 +59,9 @@ var ErrBusy = errors.New("a checkpoint of this pod is under way")
 // Suspend stops every thread of the pod. A checkpoint must be ended by Write
 // or Abort.
 func (p *Pod) Suspend() (*Checkpoint, error) {
+	if p.lazy != nil && !p.lazy.complete() {
+		return nil, errors.New("the memory of the restarted pod has not been read yet")
+	}
 	p.mu.Lock()
 	busy := p.busy
 	p.busy = true
@@ -142,24 +149,18 @@ func isTCP(s *kobj.Source) bool {
 	return err == nil && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 }
 
-// SetPairs tells which ends belong together. Those of other pods are passed
-// over.
-func (c *Checkpoint) SetPairs(pairs []conn.Pair) {
-	for _, p := range pairs {
-		for _, e := range []struct {
-			end    conn.End
-			dialer bool
-		}{{p.Dialer, true}, {p.Acceptor, false}} {
-			if e.end.Pod != c.p.c.ID {
-				continue
-			}
-			id := conn.ID{Name: p.Name, Dialer: e.dialer}
-			c.pairs[e.end.Inode] = id
-			for _, d := range c.fds.list {
-				if d.source.Stat.Ino == e.end.Inode && d.source.Stat.Mode&unix.S_IFMT == unix.S_IFSOCK {
-					c.drain.Add(id, d.source.FD)
-				}
-			}
+// Name tells which of this pod's ends are of connections of the job, and what they
+// are called.
+func (c *Checkpoint) Name(ends []conn.Named) {
+	for _, e := range ends {
+		c.pairs[e.Inode] = e.ID
+	}
+	for _, d := range c.fds.list {
+		if d.source.Stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
+			continue
+		}
+		if id, ok := c.pairs[d.source.Stat.Ino]; ok {
+			c.drain.Add(id, d.source.FD)
 		}
 	}
 }
@@ -236,7 +237,7 @@ func (c *Checkpoint) Resume() error {
 		return nil
 	}
 	c.resumed = true
-	err := c.detach()
+	err := errors.Join(c.drain.Narrow(), c.detach())
 	if c.fds != nil {
 		c.fds.close()
 	}
@@ -250,11 +251,11 @@ func (c *Checkpoint) Resume() error {
 }
 
 // Abort gives the checkpoint up: the pod runs on, and nothing of the
-// checkpoint stays in the store.
+// checkpoint stays in the store but what Prepare has put there.
 func (c *Checkpoint) Abort() error {
 	err := errors.Join(c.Resume(), c.endTwins())
-	if c.writer != nil {
-		err = errors.Join(err, c.writer.Abort())
+	if c.draft != nil {
+		err = errors.Join(err, c.p.track.drop(c.draft))
 	}
 	c.p.free()
 	return err

@@ -34,8 +34,11 @@ type job struct {
 	pipes [3]*os.File
 	warn  []string
 	moved image.PathMap
+	lazy  bool       // restarts are
+	lost  chan error // why the pod was ended
 
 	options ckptlib.SnapshotOptions
+	retries int            // how often each checkpoint is prepared in vain
 	newest  int            // the last complete generation since the pod is there
 	writer  *store.Writer  // its pages
 	result  ckptlib.Result // of the last checkpoint
@@ -45,6 +48,7 @@ func config(j *job) ckptlib.Config {
 	lo := []netip.Addr{netip.MustParseAddr("127.0.0.1")}
 	return ckptlib.Config{
 		HostName: "victimhost", Virtual: lo, Real: lo, FilePolicy: "truncate", PathMap: j.moved,
+		Lazy: j.lazy, Lost: func(err error) { j.lost <- err },
 		Warn: func(s string) { j.warn = append(j.warn, s); j.t.Log(s) },
 	}
 }
@@ -66,7 +70,7 @@ func (j *job) pipesFor() {
 
 func launch(t *testing.T, argv ...string) *job {
 	t.Helper()
-	j := &job{t: t}
+	j := &job{t: t, lost: make(chan error, 1)}
 	var err error
 	if j.pod, err = ckptlib.Launch(config(j)); err != nil {
 		t.Fatal(err)
@@ -173,7 +177,14 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 			j.t.Fatal(err)
 		}
 	}
-	j.pod.Prepare()
+	if err := j.pod.ReadIn(j.t.Context()); err != nil {
+		j.t.Fatal(err)
+	}
+	for range 1 + j.retries {
+		if err := j.pod.Prepare(j.t.Context(), j.store, gen, o); err != nil {
+			j.t.Fatal(err)
+		}
+	}
 	start := time.Now()
 	if c, err = j.pod.Suspend(); err != nil {
 		j.t.Fatal(err)
@@ -181,7 +192,7 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	ends, err := c.Ends()
 	j.fail(c, err)
 	pairs, _ := conn.Match(ends)
-	c.SetPairs(pairs)
+	c.Name(conn.ByPod(pairs)[0])
 	for {
 		stuck, pending, err := c.Drain()
 		j.fail(c, err)

@@ -72,12 +72,12 @@ func readSources(tasks []*proc.Task) ([]*kobj.Source, error) {
 		if t.Zombie {
 			continue
 		}
-		nums, err := procfs.FDs(t.PID)
+		nums, err := procfs.FDs(t.Lead)
 		if err != nil {
 			return nil, fmt.Errorf("list the descriptors of process %d: %w", t.PodPID, err)
 		}
 		for _, n := range nums {
-			all = append(all, at{t.PID, n, t.PodPID})
+			all = append(all, at{t.Lead, n, t.PodPID})
 		}
 	}
 	out := make([]*kobj.Source, len(all))

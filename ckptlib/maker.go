@@ -157,6 +157,10 @@ func (r *Restart) Resume() (*Pod, error) {
 	}
 	p.terminals = terminals
 	p.restoredPrograms(r.im)
+	if r.lazy != nil {
+		p.lazy = r.lazy
+		p.lazy.begin(p.loss, r.c.warn)
+	}
 	err = r.pod.Tracer.Do(func(tracer.Tracing) error {
 		for _, s := range r.tree.Stubs {
 			if err := r.tree.Release(s); err != nil {
@@ -170,6 +174,9 @@ func (r *Restart) Resume() (*Pod, error) {
 	}
 	r.release()
 	r.pod = nil // the Pod's
+	if p.lazy != nil {
+		p.startReadIn()
+	}
 	return p, nil
 }
 
@@ -228,12 +235,13 @@ func (r *Restart) watch() error {
 			continue
 		}
 		p := *s.Image
-		p.Mappings = slices.Clone(p.Mappings) // the guards of the image are known
-		v, err := mem.FindPrivate(s.PID, &p, nil)
+		// The guards of the image are known. Lazy memory is tracked as it is read in.
+		p.Mappings = slices.DeleteFunc(slices.Clone(p.Mappings), func(m image.Mapping) bool { return r.lazy.is(s.Image, &m) })
+		v, err := mem.FindPrivate(s.TIDs[0], &p, nil)
 		if err != nil {
 			return err
 		}
-		if v.Own < trackLeast {
+		if v.Own < trackLeast && len(p.Mappings) == len(s.Image.Mappings) {
 			continue
 		}
 		t, err := track(s.Remote, v)

@@ -9,7 +9,6 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/probe"
 	"github.com/gompirun/gompirun/ckptlib/proc"
-	"github.com/gompirun/gompirun/ckptlib/store"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -24,10 +23,8 @@ const (
 // memory is how the memory of a pod is taken.
 type memory struct {
 	found map[*proc.Task]*mem.Private
-	twins map[int]int // by the pid of what they are copies of
+	twins map[int]int // by the Lead of what they are copies of
 	later *mem.Plan   // what is read from twins
-	last  *base       // where the pages are that have not changed
-	carry *store.Carrier
 }
 
 // memory sees to it that all memory can be read as it is now when the pod runs
@@ -38,9 +35,6 @@ func (c *Checkpoint) memory(o SnapshotOptions) error {
 	c.next += image.ObjectID(len(c.im.Shared))
 	m := &c.mem
 	m.later = &mem.Plan{}
-	if !o.Untracked {
-		m.last, m.carry = c.p.track.since(o.Newest, c.writer)
-	}
 	if err := c.find(); err != nil {
 		return err
 	}
@@ -54,16 +48,14 @@ func (c *Checkpoint) memory(o SnapshotOptions) error {
 			return err
 		}
 	}
-	for _, v := range m.found {
+	for t, v := range m.found {
 		if err := c.plan(now, v); err != nil {
 			return err
 		}
-		for _, r := range v.Same {
-			c.logical += int64(r.Bytes())
-		}
+		c.account(t, v)
 	}
-	c.changed = now.Bytes() + m.later.Bytes()
-	c.logical += c.changed
+	left := now.Bytes() + m.later.Bytes()
+	c.changed, c.logical = c.early+left, c.logical+left
 	if o.Untracked {
 		c.p.track.close()
 	} else if err := c.p.track.restart(c.p.pod.Tracer, c.tasks, m.found); err != nil {
@@ -89,13 +81,13 @@ func (c *Checkpoint) find() error {
 	}
 	return c.tasks.Each(func(t *proc.Task) error {
 		var tracker *mem.Tracker
-		old := c.mem.last.process(t.PodPID)
-		if old != nil {
+		layers := c.draft.layers(t.PodPID)
+		if layers != nil {
 			tracker = c.p.track.trackers[t.PodPID]
 		}
-		v, err := mem.FindPrivate(t.PID, list[t], tracker)
-		if err == nil && !c.covered(old, v) {
-			v, err = mem.FindPrivate(t.PID, list[t], nil)
+		v, err := mem.FindPrivate(t.Lead, list[t], tracker)
+		if err == nil && (!layers.cover(v.Same) || c.draft.missing(t.PodPID, v.Same)) {
+			v, err = mem.FindPrivate(t.Lead, list[t], nil)
 		}
 		if err != nil {
 			return err
@@ -107,15 +99,14 @@ func (c *Checkpoint) find() error {
 	})
 }
 
-// covered tells whether the newest generation, where a process was old, has all
-// its pages that have not changed since.
-func (c *Checkpoint) covered(old *image.Process, v *mem.Private) bool {
-	for _, r := range v.Same {
-		if !c.mem.carry.Covers(uint64(old.Object), r.Start/mem.PageSize, r.Bytes()/mem.PageSize) {
-			return false
+// account counts what is known of a process without reading it now.
+func (c *Checkpoint) account(t *proc.Task, v *mem.Private) {
+	c.draft.layers(t.PodPID).each(v.Same, func(l *layer, _, pages uint64) {
+		c.logical += int64(pages * mem.PageSize)
+		if l.early {
+			c.early += int64(pages * mem.PageSize)
 		}
-	}
-	return true
+	})
 }
 
 // copyProcesses makes twins of the processes that have much to be read. shared is
@@ -200,10 +191,9 @@ func (c *Checkpoint) writeMemory() (err error) {
 		if err := c.complete(t); err != nil {
 			return err
 		}
-		old := c.mem.last.process(t.PodPID) // not nil where pages are the same
-		for _, r := range v.Same {
-			c.mem.carry.Carry(c.table, uint64(old.Object), uint64(v.Object), r.Start/mem.PageSize, r.Bytes()/mem.PageSize)
-		}
+		c.draft.layers(t.PodPID).each(v.Same, func(l *layer, page, count uint64) {
+			l.carry.Carry(c.table, l.object, uint64(v.Object), page, count)
+		})
 	}
 	return nil
 }
@@ -214,17 +204,17 @@ func (c *Checkpoint) complete(t *proc.Task) error {
 	if t.Flagged() {
 		return nil
 	}
-	pid := t.PID
-	if twin := c.mem.twins[t.PID]; twin != 0 {
+	pid := t.Lead
+	if twin := c.mem.twins[t.Lead]; twin != 0 {
 		pid = twin
 	}
 	vmas, err := procfs.Maps(pid, true)
-	if err != nil && pid != t.PID {
+	if err != nil && pid != t.Lead {
 		return err
 	}
 	for i := range c.im.Processes {
 		if p := &c.im.Processes[i]; p.PID == t.PodPID {
-			return mem.Complete(p, vmas, c.mem.last.process(p.PID))
+			return mem.Complete(p, vmas, c.draft.last.process(p.PID))
 		}
 	}
 	return nil

@@ -35,6 +35,11 @@ type Config struct {
 	FilePolicy string
 	// PathMap says what a restart finds elsewhere than it was.
 	PathMap image.PathMap
+	// Lazy has a restart let the pod run before its memory is read, if the host
+	// allows that. Lost, if not nil, is told why a pod was ended whose memory could
+	// not be read afterwards, just before it is.
+	Lazy bool
+	Lost func(error)
 	// Warn, if not nil, is told what the user should know.
 	Warn func(string)
 }
@@ -60,6 +65,11 @@ type Pod struct {
 	clock    [2]int64 // offsets of the pod's clocks, nanoseconds
 	stop     context.CancelFunc
 	exits    chan Exit
+	// lazy is what has not been read yet after a restart, nil if there never was
+	// any; reading is closed when nobody reads it in any more.
+	lazy    *lazy
+	reading chan struct{}
+	losing  sync.Once
 
 	mu      sync.Mutex
 	streams map[int]string   // by the pid of the program
@@ -220,7 +230,7 @@ func (p *Pod) Processes() ([]ProcessInfo, error) {
 		}
 		for _, c := range children {
 			st, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", c))
-			if err == nil && st.State != 'Z' {
+			if err == nil && (st.State != 'Z' || outlived(c)) {
 				out = append(out, ProcessInfo{st.PodPID, c, st.Name})
 			}
 			visit(c)
@@ -228,6 +238,12 @@ func (p *Pod) Processes() ([]ProcessInfo, error) {
 	}
 	visit(p.pod.Init)
 	return out, nil
+}
+
+// outlived tells whether threads run on in a process whose first one has ended.
+func outlived(pid int) bool {
+	tids, err := procfs.Tasks(pid)
+	return err == nil && len(tids) > 1
 }
 
 // Signal sends a signal to a program, or to its process group.
@@ -289,17 +305,15 @@ func (p *Pod) Own(real netip.AddrPort) (virtual netip.AddrPort, ok bool) {
 	return p.table.Own(real)
 }
 
-// Prepare makes ready what would make the pause of a checkpoint longer. No
-// checkpoint may be under way.
-func (p *Pod) Prepare() { p.held.prepare(p.size) }
-
 // Kill ends every process of the pod and waits until none is left.
 func (p *Pod) Kill() {
 	p.stop()
 	p.pod.Kill()
+	p.endLazy()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.busy { // else they are the checkpoint's
+		_ = p.track.drop(p.track.draft)
 		p.track.close()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -37,6 +38,7 @@ type Restart struct {
 	pages  *store.PageTable
 	reader *store.Reader
 	track  tracking
+	lazy   *lazy // nil if all memory is read before the pod runs
 
 	tree     *proc.Tree
 	src      *backing
@@ -105,16 +107,20 @@ func (r *Restart) makePod() (err error) {
 		}
 		r.clock[i] = clk.then - now.Nano()
 	}
-	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock})
+	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock, Lazy: r.c.Lazy})
 	if err != nil {
 		return fmt.Errorf("make a pod: %w", err)
+	}
+	memory, err := r.makeLazy()
+	if err != nil {
+		return err
 	}
 	r.table = names.NewTable(r.c.ID, r.c.Virtual, r.c.Real, r.c.JobAddrs)
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	listener := r.pod.Filter
 	r.pod.Filter = -1 // the notifier's from here on
-	r.notify = names.New(listener, r.table, r.c.Peers)
+	r.notify = names.New(listener, r.table, r.c.Peers, memory)
 	go func() {
 		defer unix.Close(listener) // the notifier ends with the pod
 		if err := r.notify.Run(ctx); err != nil && ctx.Err() == nil {
@@ -124,25 +130,48 @@ func (r *Restart) makePod() (err error) {
 	return nil
 }
 
+// makeLazy makes the lazy memory, if the pod has what it takes. What it returns is
+// nil if not.
+func (r *Restart) makeLazy() (names.Memory, error) {
+	if r.pod.NotLazy != "" {
+		r.c.warn("memory is read before the job runs: %s", r.pod.NotLazy)
+	}
+	fs := r.pod.Lazy
+	if fs == nil {
+		return nil, nil
+	}
+	// The packs may be pruned before they have been read.
+	if err := r.reader.Pin(); err != nil {
+		return nil, err
+	}
+	r.pod.Lazy = nil // the server's from here on
+	l, err := newLazy(*fs, r.im, r.pages, r.reader)
+	if err != nil {
+		return nil, err
+	}
+	r.lazy = l
+	return l, nil
+}
+
 // rebuild makes shared memory and the process tree.
 func (r *Restart) rebuild() error {
 	root, err := unix.Open(r.pod.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
-	r.src = &backing{r: r, root: root, shared: map[image.SharedID]int{}, paths: map[image.SharedID]string{}, sysV: map[image.SharedID]*image.Shared{}, copies: map[string]int{}}
+	r.src = &backing{r: r, root: root, shared: map[image.SharedID]int{}, paths: map[image.SharedID]string{}, sysV: map[image.SharedID]*image.Shared{}, copies: map[string]int{}, huge: map[image.SharedID][]byte{}}
 	if err := restoreTree(r.pod.Root(), r.im.Tree); err != nil {
 		return err
 	}
+	r.maker = r.newMaker()
 	if err := r.src.makeShared(r.im.Shared); err != nil {
 		return err
 	}
-	r.maker = r.newMaker()
 	if err := r.restoreTerminals(); err != nil {
 		return err
 	}
 	return r.pod.With(func(tr tracer.Tracing, init *tracer.Remote) error {
-		if r.attached, err = restoreSysV(init, &r.im.SysV); err != nil {
+		if r.attached, err = r.restoreSysV(init); err != nil {
 			return err
 		}
 		if err := r.restoreMQueues(init); err != nil {
@@ -160,7 +189,7 @@ func (r *Restart) rebuild() error {
 			if s.Image.Zombie != nil {
 				continue
 			}
-			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src); err != nil {
+			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src, otherVDSO(r.im)); err != nil {
 				return err
 			}
 		}
@@ -180,7 +209,9 @@ func (r *Restart) fill() error {
 	for i := range r.im.Shared {
 		s := &r.im.Shared[i]
 		t := &mem.Target{PID: r.pod.Init, Base: r.attached[s.ID]}
-		if fd, ok := r.src.shared[s.ID]; ok {
+		if view := r.src.huge[s.ID]; len(view) > 0 {
+			t = &mem.Target{PID: os.Getpid(), Base: uint64(uintptr(unsafe.Pointer(&view[0])))}
+		} else if fd, ok := r.src.shared[s.ID]; ok {
 			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 			if err != nil {
 				return err
@@ -230,7 +261,7 @@ func (r *Restart) piecesOf(ids []image.ObjectID) func() (mem.Piece, bool) {
 				}
 				id, ids = ids[0], ids[1:]
 				if o := r.pages.Object(uint64(id)); o != nil {
-					runs = o.Runs
+					runs = r.lazy.eager(id, o.Runs)
 				}
 			}
 			run := runs[0]
@@ -265,6 +296,9 @@ func (r *Restart) Abort() {
 	if r.pod != nil {
 		r.pod.Kill()
 	}
+	if r.lazy != nil {
+		_ = r.lazy.close() // the restart has failed for another reason
+	}
 }
 
 // release frees what only the restart needed.
@@ -291,7 +325,7 @@ func (r *Restart) release() {
 		r.joiner.Close()
 		r.joiner = nil
 	}
-	if r.reader != nil {
+	if r.reader != nil && r.lazy == nil {
 		if err := r.reader.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			r.c.warn("%v", err)
 		}

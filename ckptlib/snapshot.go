@@ -22,6 +22,8 @@ type SnapshotOptions struct {
 	// Stop has all memory read before the pod runs on: no copies of processes are
 	// made.
 	Stop bool
+	// Precopy has Prepare read what does not change fast.
+	Precopy bool
 	// Untracked has all memory read, whether it has changed or not, as on a kernel
 	// that does not tell.
 	Untracked bool
@@ -30,6 +32,10 @@ type SnapshotOptions struct {
 	Known       *store.Index // pages of the newest generation, or nil
 	Newest      int          // its number, or 0
 	VerifyPages bool         // compare bytes where keys are equal
+
+	// Stage is a directory of this host to which pages are written first, "" for
+	// none: Deliver has to follow Write then.
+	Stage string
 }
 
 // Snapshot captures everything of the pod. What the pod may change when it runs
@@ -39,14 +45,15 @@ type SnapshotOptions struct {
 //
 // Preconditions: Drain has returned no pending ends on any agent.
 func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err error) {
-	c.store, c.gen = st, gen
-	compression, err := store.ParseCompression(o.Compress)
-	if err != nil {
+	if err := c.drain.Narrow(); err != nil {
 		return err
 	}
-	if c.writer, err = st.NewWriter(gen, c.p.c.ID, o.Known, store.WriterOptions{Compression: compression, VerifyPages: o.VerifyPages}); err != nil {
+	c.store, c.gen, c.staged = st, gen, o.Stage != ""
+	if c.draft, err = c.p.begin(st, gen, o); err != nil {
 		return err
 	}
+	c.p.track.draft = nil // it is this checkpoint's now
+	c.writer = c.draft.writer
 	c.table = store.NewTable()
 	root := c.p.pod.Root()
 	if c.shared, err = mem.NewSharedSet(root, pod.ShmDir); err != nil {
@@ -56,9 +63,7 @@ func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err 
 	if c.unix, err = kobj.DumpUnix(); err != nil {
 		return err
 	}
-	if err := c.describe(); err != nil {
-		return err
-	}
+	c.describe()
 	if err := c.tasks.Each(func(t *proc.Task) error { return t.ReadFlags(o.Stop) }); err != nil {
 		return err
 	}
@@ -71,20 +76,29 @@ func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err 
 	if err := c.descriptions(); err != nil {
 		return err
 	}
+	if err := c.clocks(); err != nil {
+		return err
+	}
 	return c.memory(o)
 }
 
 // describe notes what is the pod's own.
-func (c *Checkpoint) describe() error {
+func (c *Checkpoint) describe() {
 	cfg := &c.p.c
 	programs := c.p.programs()
 	c.im = image.Pod{
-		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(),
+		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(), VDSOCode: probe.VDSOCode(),
 		UID: os.Geteuid(), GID: os.Getegid(), HostName: cfg.HostName, Programs: programs,
 	}
 	for _, a := range cfg.Virtual {
 		c.im.Addresses = append(c.im.Addresses, a.String())
 	}
+}
+
+// clocks notes where the pod's clocks stand. Timers go on while the pod stands still: this
+// comes after the last of them was looked at, so that none has expired more often than its
+// time has passed.
+func (c *Checkpoint) clocks() error {
 	for _, clk := range []struct {
 		id     int32
 		to     *int64
@@ -114,7 +128,7 @@ func (c *Checkpoint) processes() error {
 			if !t.Zombie {
 				p.Object = c.object()
 				p.FDs = c.fds.table(t.PodPID)
-				if p.Mappings, err = mem.Capture(t.PID, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
+				if p.Mappings, err = mem.Capture(t.Lead, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
 					return err
 				}
 			}

@@ -25,7 +25,8 @@ type backing struct {
 	shared map[image.SharedID]int    // descriptors, readable and writable
 	paths  map[image.SharedID]string // of those that have a name while the restart lasts
 	sysV   map[image.SharedID]*image.Shared
-	copies map[string]int // of mapped files that this host has not, by path
+	copies map[string]int            // of mapped files that this host has not, by path
+	huge   map[image.SharedID][]byte // those in huge pages, mapped here to be filled
 }
 
 var _ mem.Source = (*backing)(nil)
@@ -115,13 +116,19 @@ func (b *backing) Exe(path string) (int, error) {
 	return fd, err
 }
 
+// Lazy tells whether a mapping of a process gets its content when it runs.
+func (b *backing) Lazy(p *image.Process, m *image.Mapping) bool { return b.r.lazy.is(p, m) }
+
+// Pages opens the file from which it does.
+func (b *backing) Pages(p *image.Process) (int, error) { return b.r.lazy.server.Open(uint64(p.Object)) }
+
 // ShmID tells the System V id of an object and its size.
 func (b *backing) ShmID(id image.SharedID) (shmid int, size uint64, ok bool) {
 	s, ok := b.sysV[id]
 	if !ok {
 		return 0, 0, false
 	}
-	return s.ShmID, uint64(s.Size), true
+	return s.ShmID, segmentSize(s), true
 }
 
 // Shared opens a shared memory object anew: with an offset of its own.
@@ -155,11 +162,12 @@ func (b *backing) makeShared(list []image.Shared) error {
 			} else {
 				b.paths[s.ID] = s.Name
 			}
+		case image.SharedDisk:
+			fd, err = b.r.maker.Nameless(s.Name, unix.O_RDWR)
 		case image.SharedMemfd:
-			name := strings.TrimPrefix(s.Name, "/memfd:")
-			fd, err = unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+			fd, err = b.memory(s, strings.TrimPrefix(s.Name, "/memfd:"), unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 		default:
-			fd, err = unix.MemfdCreate("anonymous", unix.MFD_CLOEXEC)
+			fd, err = b.memory(s, "anonymous", unix.MFD_CLOEXEC)
 		}
 		if err != nil {
 			return fmt.Errorf("restore shared memory %s: %w", s.Name, err)
@@ -171,6 +179,26 @@ func (b *backing) makeShared(list []image.Shared) error {
 	}
 	return nil
 }
+
+// memory makes a file of memory for an object, in huge pages if it had them and
+// this host has enough.
+func (b *backing) memory(s *image.Shared, name string, flags int) (int, error) {
+	if s.HugePage != 0 {
+		fd, view, err := mem.MakeHuge(name, flags, s.Size, s.HugePage)
+		if err == nil {
+			b.huge[s.ID] = view
+			return fd, nil
+		}
+		if !mem.NoHugePages(err) {
+			return -1, err
+		}
+		b.Warn("%s has ordinary memory instead of %d huge pages: %v", s.Name, s.Size/int64(s.HugePage), err)
+	}
+	return unix.MemfdCreate(name, flags)
+}
+
+// Warn tells the user what is not as it was.
+func (b *backing) Warn(format string, args ...any) { b.r.c.warn(format, args...) }
 
 // finish removes the names that were only needed to restore, seals and closes.
 func (b *backing) finish(list []image.Shared, tree []image.Node) error {
@@ -224,6 +252,9 @@ func (b *backing) close() {
 	}
 	for _, fd := range b.copies {
 		_ = unix.Close(fd)
+	}
+	for _, view := range b.huge {
+		_ = unix.Munmap(view) // only looked through
 	}
 	_ = unix.Close(b.root)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/internal/linux"
-	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -128,7 +127,9 @@ func (c *Checkpoint) segment(init *tracer.Remote, row map[string]int64) error {
 			return fmt.Errorf("shmat: %w", err)
 		}
 		c.attached = append(c.attached, addr)
-		c.shared.AddView(id, c.p.pod.Init, addr, uint64(s.Size+mem.PageSize-1)/mem.PageSize*mem.PageSize)
+		if err := c.shared.AddView(id, c.p.pod.Init, addr); err != nil {
+			return err
+		}
 	}
 	c.im.SysV.Shm = append(c.im.SysV.Shm, s)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -37,10 +38,22 @@ func nextID(init *tracer.Remote, kind string, id int) error {
 	return errClose
 }
 
+// shmHugeTLB is SHM_HUGETLB of shmget(2).
+const shmHugeTLB = 0o4000
+
+// segmentSize is how much of a segment can be mapped.
+func segmentSize(s *image.Shared) uint64 {
+	if page := s.HugePage; page != 0 {
+		return (uint64(s.Size) + page - 1) / page * page
+	}
+	return uint64(s.Size)
+}
+
 // restoreSysV makes the objects with their ids. Segments are filled by the
 // caller through the attachments in the init that it returns, by shared object,
 // and finishSysV takes away.
-func restoreSysV(init *tracer.Remote, s *image.SysV) (map[image.SharedID]uint64, error) {
+func (r *Restart) restoreSysV(init *tracer.Remote) (map[image.SharedID]uint64, error) {
+	s := &r.im.SysV
 	attached := map[image.SharedID]uint64{}
 	make := func(kind string, id int, nr uint64, args ...uint64) error {
 		if err := nextID(init, kind, id); err != nil {
@@ -56,7 +69,18 @@ func restoreSysV(init *tracer.Remote, s *image.SysV) (map[image.SharedID]uint64,
 		return nil
 	}
 	for _, m := range s.Shm {
-		if err := make("shm", m.ID, unix.SYS_SHMGET, uint64(uint32(m.Key)), uint64(m.Size), uint64(m.Mode)|ipcCreat|ipcExcl); err != nil {
+		get := func(size, flags uint64) error {
+			return make("shm", m.ID, unix.SYS_SHMGET, uint64(uint32(m.Key)), size, uint64(m.Mode)|ipcCreat|ipcExcl|flags)
+		}
+		size, err := uint64(m.Size), error(nil)
+		if o := &r.im.Shared[m.Shared-1]; o.HugePage == 0 {
+			err = get(size, 0)
+		} else if err = get(size, shmHugeTLB|uint64(mem.HugeFlags(o.HugePage))); mem.NoHugePages(err) {
+			size = segmentSize(o)
+			r.c.warn("System V segment %d has ordinary memory instead of %d huge pages: %v", m.ID, size/o.HugePage, err)
+			err = get(size, 0)
+		}
+		if err != nil {
 			return nil, err
 		}
 		addr, err := init.Syscall(unix.SYS_SHMAT, uint64(m.ID), 0, 0)

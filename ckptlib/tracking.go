@@ -20,6 +20,8 @@ const trackLeast = 4 << 20
 type tracking struct {
 	trackers map[int]*mem.Tracker // by pid in the pod
 	base     *base                // nil if the trackers count from no generation
+	draft    *draft               // the generation that they are about to count from, or nil
+	failed   bool                 // the last generation was not completed
 }
 
 // base is the generation from which trackers count.
@@ -58,22 +60,6 @@ func (b *base) file(f *image.MappedFile) *image.MappedFile {
 	return nil
 }
 
-// since tells which generation the trackers count from, if that is the newest
-// and its pages can be named in the one being made. They are about to count from
-// that one, and until base is set anew, when it is complete, from nothing.
-func (t *tracking) since(newest int, w *store.Writer) (*base, *store.Carrier) {
-	last := t.base
-	t.base = nil
-	if last == nil || last.gen != newest {
-		return nil, nil
-	}
-	c := w.Carrier(last.table)
-	if c == nil {
-		return nil, nil
-	}
-	return last, c
-}
-
 // restart has all trackers count from now, and makes those that are missing. A
 // process of which the kernel does not track the pages has none: all of it is
 // read each time.
@@ -101,7 +87,7 @@ func (t *tracking) restart(tr *tracer.Tracer, tasks *proc.Tasks, found map[*proc
 				continue
 			}
 			if err := task.InLeader(tr, func(r *tracer.Remote) error {
-				w, err := mem.NewTracker(r, task.PID)
+				w, err := mem.NewTracker(r, task.Lead)
 				if errors.Is(err, mem.ErrUntracked) {
 					return nil
 				}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/probe"
 )
@@ -84,12 +85,25 @@ func private(path string) bool {
 	return false
 }
 
-// verifyVDSO compares the code that the kernel maps into every process: a
-// program keeps pointers into it, and nobody can change it.
+// verifyVDSO looks at the code that the kernel maps into every process, and into
+// which a program keeps pointers: the checkpoint's must be this kernel's, or such
+// that it can be made to lead to that.
 func verifyVDSO(im *image.Pod) error {
+	vdso := otherVDSO(im)
+	if vdso == nil {
+		return nil
+	}
+	if _, err := mem.Bend(vdso, 0); err != nil {
+		return fmt.Errorf("this host's kernel (%s) has another vdso than the checkpoint's (%s): restart on a host with the same kernel: %w",
+			probe.KernelRelease(), im.Kernel, err)
+	}
+	return nil
+}
+
+// otherVDSO is the vdso of an image, nil if this kernel has the same.
+func otherVDSO(im *image.Pod) []byte {
 	if im.VDSO == probe.VDSO() {
 		return nil
 	}
-	return fmt.Errorf("this host's kernel (%s) has another vdso than the checkpoint's (%s): restart on a host with the same kernel",
-		probe.KernelRelease(), im.Kernel)
+	return append([]byte{}, im.VDSOCode...)
 }

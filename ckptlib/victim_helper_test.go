@@ -88,7 +88,7 @@ func (j *job) same(questions ...string) func(when string) {
 // unharmed checkpoints and checks that nobody can see it.
 func (j *job) unharmed() visible {
 	j.t.Helper()
-	before := j.visible()
+	before := j.settled()
 	j.checkpoint()
 	j.invisible("the checkpoint", before)
 	return before

@@ -34,7 +34,7 @@ func TestALeaseOnAFileInMemoryIsRefusedUnharmed(t *testing.T) {
 	asUser(t)
 	j := victim(t, "locks", "/dev/shm")
 	same := j.same("held")
-	before := j.visible()
+	before := j.settled()
 	for range 2 {
 		if got := j.refused(); !strings.Contains(got, "fd 61 (/dev/shm/lease)") || !strings.Contains(got, "give it up") {
 			t.Errorf("the refusal is %q", got)

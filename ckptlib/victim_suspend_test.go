@@ -5,10 +5,12 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib"
 	"github.com/gompirun/gompirun/ckptlib/conn"
@@ -36,7 +38,7 @@ func (j *job) refused() string {
 		return err.Error()
 	}
 	pairs, _ := conn.Match(ends)
-	c.SetPairs(pairs)
+	c.Name(conn.ByPod(pairs)[0])
 	if err := c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}); err != nil {
 		return err.Error()
 	}
@@ -51,22 +53,11 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 		"traced":        {"(odd)", "is traced by process", "detach"},
 		"shares-memory": {"(odd)", "shares its memory"},
 		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
-		"dead-leader":   {"(odd)", "first thread has ended"},
-		"hugetlb":       {"hugetlb", "without them"},
-		"vfork":         {"waits for the vfork(2) of process"},
+		"vfork":         {"(odd) waits for the vfork(2) of process", "end that process"},
 		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
 		"chroot":        {"(odd)", "another root directory", "/usr"},
 		"sibling":       {"(odd)", "shares its descriptors with process", "not its parent"},
-
-		"+io_uring":    {"fd 5 (anon_inode:[io_uring])", "ordinary reads and writes"},
-		"+userfaultfd": {"fd 5 (anon_inode:[userfaultfd])", "page faults otherwise"},
-		"+fanotify":    {"fd 5 (anon_inode:[fanotify])", "inotify"},
-		"+perf":        {"fd 5 (anon_inode:[perf_event])", "without the profiler"},
-		"+aio":         {"[aio]"},
-		"+secret":      {"secretmem"},
-		"+raw":         {"fd 5 (socket:[", "only TCP and UDP"},
-		"+vsock":       {"fd 5 (socket:[", "sockets may be of"},
-		"+alg":         {"fd 5 (socket:[", "sockets may be of"},
+		"sibling-fs":    {"(odd)", "shares its working directory with process", "not its parent"},
 
 		"own-descriptors": {"(odd)", "descriptors of its own"},
 	} {
@@ -74,39 +65,107 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 			continue // not for users
 		}
 		t.Run(kind, func(t *testing.T) {
-			if kind == "hugetlb" {
-				hugePages(t)
+			j := odd(t, prog, kind)
+			before := j.settled()
+			tries := 2
+			if kind == "vfork" {
+				tries = 1 // it takes its time
 			}
-			j := launch(t, prog, kind)
-			if got := j.line(); strings.HasPrefix(got, "none: ") {
-				t.Skipf("this kernel does not give it to this user: %s", got)
-			} else if got != "ready" {
-				t.Fatalf("the victim said %q, want ready", got)
-			}
-			j.want("count", "1")
-			before := j.visible()
-			for range 2 {
-				got := j.refused()
-				for _, w := range words {
-					if !strings.Contains(got, w) {
-						t.Errorf("the refusal is %q, want %q in it", got, w)
-					}
-				}
-			}
+			j.refusedWith(tries, words)
 			if kind != "vfork" { // the tracer lets go of a thread when it stops, after its child
 				j.invisible("the refused checkpoint", before)
 			}
-			j.want("count", "2")
-			if kind == "hugetlb" {
-				return
-			}
-			j.want("undo", "undone")
-			j.checkpoint()
-			j.want("count", "3")
+			j.undo()
 			j.restart()
 			j.want("count", "3")
 		})
 	}
+}
+
+func TestRefusalNamesObjectAndRemedyAndTheJobGoesOn(t *testing.T) {
+	asUser(t)
+	prog := compile(t, "odd")
+	for kind, words := range map[string][]string{
+		"+io_uring":    {"fd 5 (anon_inode:[io_uring])", "ordinary reads and writes"},
+		"+userfaultfd": {"fd 5 (anon_inode:[userfaultfd])", "page faults otherwise"},
+		"+fanotify":    {"fd 5 (anon_inode:[fanotify])", "inotify"},
+		"+perf":        {"fd 5 (anon_inode:[perf_event])", "without the profiler"},
+		"+aio":         {"its mapping of /[aio]"},
+		"+secret":      {"secretmem"},
+		"+raw":         {"fd 5 (socket:[", "only TCP and UDP"},
+		"+vsock":       {"fd 5 (socket:[", "sockets may be of"},
+		"+alg":         {"fd 5 (socket:[", "sockets may be of"},
+		"+fuse":        {"fd 5 (/dev/fuse)", "the device has a state"},
+		"+ring":        {"its mapping of anon_inode:[perf_event]", "shares with the process"},
+		"+pci":         {"its mapping of ", "/resource0", "device's memory"},
+		"+huge-file":   {"its mapping of ", "files of hugetlbfs", "MAP_HUGETLB"},
+		"+byte":        {"fd 6 (socket:[", "out-of-band byte", "read it"},
+		"+unread":      {"fd 5 (socket:[", "messages that it has not read", "read them"},
+		"+group":       {"fd 5 (socket:[", "netlink socket of protocol 16, with 1 groups"},
+		"+waiting":     {"fd 5 (socket:[", "has 1 connections that it has not accepted", "end the programs that connect"},
+		"+multipath":   {"(socket:[", "multipathtcp=0"},
+	} {
+		t.Run(kind, func(t *testing.T) {
+			if kind == "+huge-file" && os.Geteuid() == 0 {
+				mountHuge(t)
+			}
+			j := odd(t, prog, kind)
+			before := j.settled()
+			j.refusedWith(1, words)
+			j.invisible("the refused checkpoint", before)
+			j.undo()
+		})
+	}
+}
+
+// odd starts a process that cannot be checkpointed.
+func odd(t *testing.T, prog, kind string) *job {
+	t.Helper()
+	j := launch(t, prog, kind)
+	if got := j.line(); strings.HasPrefix(got, "none: ") {
+		t.Skipf("this kernel does not give it to this user: %s", got)
+	} else if got != "ready" {
+		t.Fatalf("the victim said %q, want ready", got)
+	}
+	j.want("count", "1")
+	return j
+}
+
+// refusedWith makes checkpoints that must fail for a reason with these words.
+func (j *job) refusedWith(tries int, words []string) {
+	j.t.Helper()
+	for range tries {
+		got := j.refused()
+		for _, w := range words {
+			if !strings.Contains(got, w) {
+				j.t.Errorf("the refusal is %q, want %q in it", got, w)
+			}
+		}
+	}
+}
+
+// undo has the process be like others, and makes a checkpoint of it.
+func (j *job) undo() {
+	j.t.Helper()
+	j.want("count", "2")
+	j.want("undo", "undone")
+	j.checkpoint()
+	j.want("count", "3")
+}
+
+// mountHuge mounts a hugetlbfs, and tells victims where.
+func mountHuge(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "hugetlbfs", 0, ""); err != nil {
+		t.Skipf("hugetlbfs cannot be mounted: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("HUGE_DIR", dir)
 }
 
 func TestProgramOf32BitsIsRefusedUnharmed(t *testing.T) {
@@ -122,34 +181,6 @@ func TestProgramOf32BitsIsRefusedUnharmed(t *testing.T) {
 		}
 		j.want("are you there", "yes")
 	}
-}
-
-// hugePages reserves two huge pages while the test runs.
-func hugePages(t *testing.T) {
-	t.Helper()
-	const file = "/proc/sys/vm/nr_hugepages"
-	old, err := os.ReadFile(file)
-	if err != nil {
-		t.Skip(err)
-	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(old)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if os.Geteuid() != 0 {
-		if n == 0 {
-			t.Skip("this host has no huge pages reserved")
-		}
-		return
-	}
-	if err := os.WriteFile(file, []byte(strconv.Itoa(n+2)), 0); err != nil {
-		t.Skip(err)
-	}
-	t.Cleanup(func() {
-		if err := os.WriteFile(file, old, 0); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 func TestCheckpointsInAStormOfProcesses(t *testing.T) {
@@ -175,7 +206,7 @@ func TestCheckpointsInAStormOfProcesses(t *testing.T) {
 func TestJobGoesOnWhereverACheckpointIsAborted(t *testing.T) {
 	asUser(t)
 	j := victim(t, "threads")
-	before := j.visible()
+	before := j.settled()
 	phases := []func(c *ckptlib.Checkpoint, gen int) error{
 		func(c *ckptlib.Checkpoint, _ int) error { _, err := c.Ends(); return err },
 		func(c *ckptlib.Checkpoint, _ int) error { _, _, err := c.Drain(); return err },
@@ -214,7 +245,7 @@ func TestJobGoesOnWhereverACheckpointIsAborted(t *testing.T) {
 
 // own counts what this process has, but for the pipes of the victims' standard
 // streams.
-func own(t *testing.T) (fds, goroutines, threads, children int) {
+func own(t *testing.T) (fds, goroutines, threads, children, mappings int) {
 	t.Helper()
 	count := func(dir string) (names []string) {
 		list, err := os.ReadDir(dir)
@@ -238,7 +269,17 @@ func own(t *testing.T) (fds, goroutines, threads, children int) {
 			fds++
 		}
 	}
-	return fds, runtime.NumGoroutine(), len(tasks), children
+	// Go's heap and the stacks of its threads come and go; files that are mapped do not.
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, "/") {
+			mappings++
+		}
+	}
+	return fds, runtime.NumGoroutine(), len(tasks), children, mappings
 }
 
 func TestNothingGrowsFromCheckpointToCheckpointAndFromRestartToRestart(t *testing.T) {
@@ -248,40 +289,45 @@ func TestNothingGrowsFromCheckpointToCheckpointAndFromRestartToRestart(t *testin
 	before := j.unharmed()
 	// The address translator keeps some goroutines or gives them up as it has work.
 	const idle = 4
-	var fds, goroutines, children int
-	steady := func(what string, again func()) {
+	var fds, goroutines, children, mappings int
+	steady := func(what string, times int, again func()) {
 		t.Helper()
 		again() // what is made once and kept
 		for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			runtime.GC() // files that nobody has any more are closed
-			fds, goroutines, _, children = own(t)
+			fds, goroutines, _, children, mappings = own(t)
 			if time.Now().After(end.Add(-4 * time.Second)) {
 				break
 			}
 		}
-		for range 20 {
+		took := make([]time.Duration, times)
+		for i := range took {
+			start := time.Now()
 			again()
+			took[i] = time.Since(start)
 		}
+		third := func(d []time.Duration) time.Duration { d = slices.Sorted(slices.Values(d)); return d[len(d)/2] }
+		t.Logf("%s: %v each in the first third, %v in the last", what, third(took[:times/3]), third(took[2*times/3:]))
 		for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 			runtime.GC()
-			f, g, n, c := own(t)
-			if f <= fds && g < goroutines+idle && c <= children {
+			f, g, n, c, m := own(t)
+			if f <= fds && g < goroutines+idle && c <= children && m <= mappings {
 				break
 			}
 			if time.Now().After(end) {
-				t.Errorf("%s: %d descriptors grew to %d, %d goroutines to %d, %d children to %d (%d threads)", what, fds, f, goroutines, g, children, c, n)
+				t.Errorf("%s: %d descriptors grew to %d, %d goroutines to %d, %d children to %d, %d mapped files to %d (%d threads)",
+					what, fds, f, goroutines, g, children, c, mappings, m, n)
 				break
 			}
 		}
 		j.invisible(what, before)
 		first("after " + what)
 	}
-	steady("20 checkpoints", j.checkpoint)
-	n := 0
-	steady("6 restarts", func() {
-		if n++; n < 7 {
-			j.restart()
-			j.checkpoint()
-		}
+	steady("20 checkpoints", 20, j.checkpoint)
+	// Each generation is restarted from the one before, and all look the same.
+	steady("25 generations", 25, func() {
+		j.restart()
+		j.invisible("a restart", before)
+		j.checkpoint()
 	})
 }

@@ -3,6 +3,7 @@ package ckptlib_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -27,6 +28,7 @@ func TestEveryGenerationHasTheMemoryOfItsMoment(t *testing.T) {
 		name string
 		o    ckptlib.SnapshotOptions
 	}{
+		{"precopy", ckptlib.SnapshotOptions{Precopy: true}},
 		{"fork", ckptlib.SnapshotOptions{}},
 		{"stop", ckptlib.SnapshotOptions{Stop: true}},
 		{"untracked", ckptlib.SnapshotOptions{Untracked: true}},
@@ -167,5 +169,80 @@ func TestMemoryDoesNotGrowWithTheNumberOfCheckpoints(t *testing.T) {
 	// An image and a page table of each checkpoint would be a megabyte and more.
 	if grown := live() - after3; grown > 4<<20 {
 		t.Errorf("12 more checkpoints left %d bytes on the heap, want at most 4 MiB", grown)
+	}
+}
+
+// A thread that writes all the time, slowly, fast, and faster than memory is
+// read: no page of any generation is older or newer than the moment of it.
+func TestPagesWrittenWhileMemoryIsReadAreThoseOfTheirMoment(t *testing.T) {
+	asUser(t)
+	const mib = 1 << 20
+	j := victim(t, "churn")
+	j.options.Precopy = true
+	for _, speed := range []int{0, 5, 50, 5000} {
+		j.want(fmt.Sprintf("speed %d", speed), "ok")
+		for range 3 {
+			before := field(t, j.ask("check"), "turn")
+			j.checkpoint()
+			if got := field(t, j.ask("check"), "turn"); speed == 0 && got != before {
+				t.Errorf("the thread went on from turn %d to %d at speed 0", before, got)
+			}
+			if got := j.result.BytesEarly; mem.Probe() == nil && j.gen == 1 && got < 60*mib {
+				t.Errorf("%d bytes were read before the first pause, want at least 60 MiB", got)
+			}
+		}
+	}
+	last := j.gen
+	var turns []int64
+	for j.gen = 1; j.gen <= last; j.gen++ {
+		gen := j.gen
+		j.restart()
+		turns = append(turns, field(t, j.ask("check"), "turn"))
+		j.gen = gen
+	}
+	if !slices.IsSorted(turns) || turns[0] == turns[len(turns)-1] {
+		t.Errorf("the generations are of the turns %d, want them in order", turns)
+	}
+}
+
+// What was read ahead serves the next try at the same generation, and nothing
+// else: the checkpoint after one that was given up reads it again.
+func TestMemoryReadAheadOfACheckpointThatFailsIsReadAgain(t *testing.T) {
+	asUser(t)
+	j := victim(t, "churn")
+	j.options.Precopy = true
+	j.want("speed 5", "ok")
+	packs := func() int {
+		list, err := filepath.Glob(j.store.Dir() + "/packs/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	for range 3 {
+		j.retries = 2
+		j.checkpoint()
+		j.retries = 0
+		before := packs()
+		gen, err := j.store.Begin()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := j.pod.Prepare(t.Context(), j.store, gen, ckptlib.SnapshotOptions{Precopy: true, Compress: "none"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := j.pod.Discard(); err != nil {
+			t.Fatal(err)
+		}
+		if left := packs(); left != before || before == 0 {
+			t.Errorf("%d packs are there after what was read ahead was given up, %d before", left, before)
+		}
+		if _, err := j.store.Remove(gen); err != nil {
+			t.Fatal(err)
+		}
+		field(t, j.ask("check"), "turn")
+		j.checkpoint()
+		j.restart()
+		field(t, j.ask("check"), "turn")
 	}
 }

@@ -51,6 +51,29 @@ func (v visible) without(other visible) visible {
 	return out
 }
 
+// settled is what can be seen once no thread is on its way out of
+// pthread_create or into its end: the C library blocks every signal there, even
+// the two of its own that no program can block.
+func (j *job) settled() visible {
+	j.t.Helper()
+	const all = "SigBlk: fffffffffffbfeff"
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(time.Millisecond) {
+		now := j.visible()
+		on := ""
+		for what, lines := range now {
+			if slices.Contains(lines, all) {
+				on = what
+			}
+		}
+		if on == "" {
+			return now
+		}
+		if time.Now().After(end) {
+			j.t.Fatalf("%s does not get out of the C library", on)
+		}
+	}
+}
+
 func (j *job) visible() visible {
 	j.t.Helper()
 	list, err := j.pod.Processes()
@@ -120,13 +143,19 @@ func (l *looker) process(pid int) {
 	name := fmt.Sprintf("process %d ", l.podPID(pid))
 	st := l.stat(dir)
 	l.out[name+"parent"] = []string{fmt.Sprint(l.podPID(st.PPID))}
-	if st.State == 'Z' {
+	tids, err := procfs.Tasks(pid)
+	l.fatal(err)
+	if st.State == 'Z' && len(tids) == 1 {
 		l.out[name+"zombie"] = []string{st.Comm, fmt.Sprintf("%#x", st.ExitCode)}
 		l.out[name+"status"] = l.status(dir, "Name", "NSpid", "NSpgid", "NSsid")
 		return
 	}
-	tids, err := procfs.Tasks(pid)
-	l.fatal(err)
+	if st.State == 'Z' {
+		l.out[name+"leader"] = append(l.status(dir, "Name", "State", "NSpid", "NSpgid", "NSsid", "Uid", "Gid", "Groups", "Threads", "ShdPnd", "SigIgn", "SigCgt",
+			"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs"), fmt.Sprintf("%#x", l.stat(fmt.Sprintf("%s/task/%d", dir, pid)).ExitCode))
+		tids = slices.DeleteFunc(tids, func(tid int) bool { return tid == pid })
+		pid, dir = tids[0], fmt.Sprintf("/proc/%d", tids[0]) // a thread that has outlived it
+	}
 	for _, tid := range tids {
 		task := fmt.Sprintf("%s/task/%d", dir, tid)
 		s, err := procfs.ReadStatus(task)
@@ -200,7 +229,7 @@ func (l *looker) maps(pid int) (out []string) {
 	what := func(v *procfs.VMA) string {
 		flags := slices.DeleteFunc(slices.Clone(v.Flags), func(f string) bool { return slices.Contains([]string{"ac", "mw", "sd", "sh", "gu", "uw"}, f) })
 		name := v.Name
-		if name == "/memfd:anonymous" {
+		if name == "/memfd:anonymous" || name == "/anon_hugepage" && v.Shared {
 			name = "/dev/zero" // shared anonymous memory, reborn
 		}
 		return fmt.Sprintf("%s %v %v", name, v.Deleted, flags)

@@ -13,6 +13,7 @@ type Result struct {
 	Files        []store.FileInfo // the images, for the manifest
 	BytesLogical int64            // of memory that had content
 	BytesChanged int64            // of them, those read; the others are known not to have changed
+	BytesEarly   int64            // of these, those read before the pod stood still
 	BytesWritten int64            // to packs and images
 	Processes    int
 	Ranks        int
@@ -20,12 +21,15 @@ type Result struct {
 	Writer       *store.Writer // its keys serve the next generation's index
 }
 
-// Write reads the copies of processes and the mapped files, writes the images and
-// syncs everything. The pod runs meanwhile. After an error the caller calls
-// Abort.
+// Write reads the copies of processes and the mapped files, and syncs all pages;
+// without a staging directory it delivers them as well. The pod runs meanwhile.
+// After an error the caller calls Abort.
 func (c *Checkpoint) Write() (Result, error) {
 	if err := c.writeMemory(); err != nil {
 		return Result{}, err
+	}
+	for i := range c.im.Processes {
+		mem.HugePages(c.im.Shared, c.im.Processes[i].Mappings)
 	}
 	for _, f := range c.files.List {
 		if err := c.mappedFile(f); err != nil {
@@ -35,11 +39,31 @@ func (c *Checkpoint) Write() (Result, error) {
 	if err := c.writer.Finish(); err != nil {
 		return Result{}, err
 	}
-	table, err := c.table.Build(c.writer)
-	if err != nil {
+	var err error
+	if c.pages, err = c.table.Build(c.writer); err != nil {
 		return Result{}, err
 	}
-	pages, err := table.Encode()
+	if err := c.writer.Sync(); err != nil {
+		return Result{}, err
+	}
+	if c.staged {
+		return Result{}, nil
+	}
+	return c.Deliver()
+}
+
+// Deliver brings everything that is still on this host to the store, and writes
+// the images. After an error the caller calls Abort.
+//
+// Preconditions: Write has succeeded and not called it.
+func (c *Checkpoint) Deliver() (Result, error) {
+	if err := c.writer.Deliver(); err != nil {
+		return Result{}, err
+	}
+	if err := c.writer.StageError(); err != nil {
+		capturer{c}.Warn("%v", err)
+	}
+	pages, err := c.pages.Encode()
 	if err != nil {
 		return Result{}, err
 	}
@@ -47,10 +71,7 @@ func (c *Checkpoint) Write() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := c.writer.Sync(); err != nil {
-		return Result{}, err
-	}
-	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.writer}
+	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, BytesEarly: c.early, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.writer}
 	for _, img := range []struct {
 		kind string
 		data []byte
@@ -70,7 +91,7 @@ func (c *Checkpoint) Write() (Result, error) {
 	}
 	// A copy: the image is part of the checkpoint, and with it of all before.
 	im := c.im
-	c.p.track.base, c.p.size = &base{c.gen, table, &im}, c.logical
+	c.p.track.base, c.p.size, c.p.track.failed = &base{c.gen, c.pages, &im}, c.logical, false
 	c.p.free()
 	return r, nil
 }
@@ -98,8 +119,8 @@ func (c *Checkpoint) mappedFile(f *image.MappedFile) error {
 	}
 	id := c.object()
 	pages := uint64(f.Size+store.PageSize-1) / store.PageSize
-	if old := c.mem.last.file(f); old != nil && c.mem.carry.Covers(uint64(old.Object), 0, pages) {
-		c.mem.carry.Carry(c.table, uint64(old.Object), uint64(id), 0, pages)
+	if old := c.draft.last.file(f); old != nil && c.draft.carry.Covers(uint64(old.Object), 0, pages) {
+		c.draft.carry.Carry(c.table, uint64(old.Object), uint64(id), 0, pages)
 		f.Hash, f.Object = old.Hash, id
 		return nil
 	}

@@ -45,11 +45,23 @@ func (a *Agent) Where() string { return a.Host.Name }
 
 // call asks the agent. Errors of the connection name the host.
 func (a *Agent) call(ctx context.Context, method string, params, result any) error {
-	err := a.conn.Call(ctx, method, params, result)
+	p, err := json.Marshal(params)
+	if err != nil {
+		return fmt.Errorf("encode the request %s: %w", method, err)
+	}
+	a.job.own.ask()
+	answer, err := a.conn.Ask(ctx, method, p)
+	a.job.own.answered()
 	if errors.Is(err, wire.ErrGone) {
 		return fmt.Errorf("the agent on %s cannot be reached any more", a.Host.Name)
 	}
-	return err
+	if err != nil || result == nil {
+		return err
+	}
+	if err := json.Unmarshal(answer, result); err != nil {
+		return fmt.Errorf("the answer of %s to %s came damaged: %w", a.Host.Name, method, err)
+	}
+	return nil
 }
 
 // serve reads what the agent sends until it ends, and tells the job if nobody
@@ -77,6 +89,13 @@ func (a *Agent) Request(ctx context.Context, method string, params json.RawMessa
 			return nil, err
 		}
 		return nil, a.job.shim(ctx, c)
+	case rpc.Lose:
+		var l rpc.Lost
+		if err := json.Unmarshal(params, &l); err != nil {
+			return nil, err
+		}
+		a.job.lose(fmt.Errorf("%s: %w", a.Host.Name, &wire.Error{Kind: l.Kind, Text: l.Text}))
+		return nil, nil
 	case rpc.Resolve, rpc.Owner:
 		var n rpc.Name
 		if err := json.Unmarshal(params, &n); err != nil {

@@ -38,9 +38,9 @@ type attempt struct {
 
 	mu      sync.Mutex
 	ends    []conn.End
-	pairs   []conn.Pair
-	owner   map[conn.ID]int // pods
-	read    bool            // agents were told to read from connections
+	named   map[int][]conn.Named // by pod
+	owner   map[conn.ID]int      // pods; see podOf
+	read    bool                 // agents were told to read from connections
 	taken   []conn.ID
 	broken  bool // the job cannot go on
 	results map[int]rpc.Result
@@ -75,27 +75,36 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 				return Report{}, err
 			}
 		}
-		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, owner: map[conn.ID]int{}, results: map[int]rpc.Result{}}
-		err := RunPlan(ctx, j.agents, timed(a.plan(), j.note), a.abort())
+		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, results: map[int]rpc.Result{}}
+		err := RunPlan(ctx, j.agents, timed(a.plan(), j.own.total, j.note), a.abort())
 		a.release()
 		if err == nil {
 			j.use(st, number)
 			return a.report(), nil
 		}
-		if a.wrote {
-			// Agents have removed their packs; images may be left, and mean nothing.
-			if _, rerr := st.Remove(number); rerr != nil {
-				j.say("what a checkpoint that failed has left could not be removed: %v", rerr)
-			}
+		last := isBroken(err) || !passes(err) || ctx.Err() != nil || try == maxTries
+		if a.wrote || last {
+			j.discard(ctx, st, number)
 			number = 0
 		}
-		if isBroken(err) || !passes(err) || ctx.Err() != nil {
+		if last && try == maxTries {
+			err = fmt.Errorf("tried %d times: %w", try, err)
+		}
+		if last {
 			return Report{}, err
 		}
-		if try == maxTries {
-			return Report{}, fmt.Errorf("tried %d times: %w", try, err)
-		}
 		time.Sleep(minPause + rand.N(maxPause-minPause))
+	}
+}
+
+// discard removes what a generation that is not to be has left. Where an agent
+// cannot be asked any more its packs are removed all the same.
+func (j *Job) discard(ctx context.Context, st *store.Store, number int) {
+	dctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTime)
+	defer cancel()
+	_ = Barrier(dctx, j.agents, Abort, each(rpc.Discard, nil))
+	if _, err := st.Remove(number); err != nil {
+		j.say("what a checkpoint that failed has left could not be removed: %v", err)
 	}
 }
 
@@ -143,17 +152,21 @@ func (c *attempt) plan() []Step[*Agent] {
 			o := &c.j.record.Checkpoints
 			return rpc.Generation{
 				Dir: c.store.Dir(), Number: c.number, Known: c.known, Compress: string(o.CkptCompress),
-				Stop: c.stop || o.CkptMode == flags.CkptStop, Untracked: o.CkptUntracked, Verify: o.CkptVerify,
+				Stop: c.stop || o.CkptMode == flags.CkptStop, Precopy: o.CkptMode == flags.CkptPrecopy, Untracked: o.CkptUntracked, Verify: o.CkptVerify, Stage: o.CkptStage,
 			}
 		}), Then: c.hold},
 		{Phase: Suspend, Each: each(rpc.Suspend, nil)},
 		{Phase: Elect, Each: c.elect, Then: c.match},
-		{Phase: Drain, Each: each(rpc.Pair, func() any { return c.pairs }), Then: c.drain},
+		{Phase: Drain, Each: c.pair, Then: c.drain},
 		{Phase: Snapshot, Each: c.snapshot, Then: c.gatherTaken},
 	}
-	write := []Step[*Agent]{
-		{Phase: Write, Each: c.write},
-		{Phase: Commit, Then: c.commit},
+	write := []Step[*Agent]{{Phase: Write, Each: c.result(rpc.Write)}, {Phase: Commit, Then: c.commit}}
+	if c.j.record.Checkpoints.CkptStage != "" {
+		write = []Step[*Agent]{
+			{Phase: Write, Each: each(rpc.Write, nil)},
+			{Phase: Deliver, Each: inTurn(stageWriters, c.result(rpc.Deliver))},
+			{Phase: Commit, Then: c.commit},
+		}
 	}
 	if c.stop {
 		// What the job does after the memory was written would be done twice, so
@@ -190,12 +203,15 @@ func (c *attempt) release() {
 }
 
 func (c *attempt) elect(ctx context.Context, a *Agent) error {
-	var ends []conn.End
-	if err := a.call(ctx, rpc.Elect, struct{}{}, &ends); err != nil {
+	var r rpc.Elected
+	if err := a.call(ctx, rpc.Elect, struct{}{}, &r); err != nil {
 		return err
 	}
+	for i := range r.Ends {
+		r.Ends[i].Pod, r.Ends[i].NetID = a.Pod, r.NetID
+	}
 	c.mu.Lock()
-	c.ends = append(c.ends, ends...)
+	c.ends = append(c.ends, r.Ends...)
 	c.mu.Unlock()
 	return nil
 }
@@ -207,12 +223,42 @@ func (c *attempt) match(context.Context) error {
 		return &wire.Error{Kind: wire.KindRetry, Text: fmt.Sprintf(
 			"a connection is being made and not accepted yet: %s to %s (%d of them)", half[0].Local, half[0].Remote, len(half))}
 	}
-	c.pairs = pairs
-	for _, p := range pairs {
-		c.owner[conn.ID{Name: p.Name, Dialer: true}] = p.Dialer.Pod
-		c.owner[conn.ID{Name: p.Name, Dialer: false}] = p.Acceptor.Pod
-	}
+	c.named = conn.ByPod(pairs)
 	return nil
+}
+
+// podOf tells in which pod an end is. Few checkpoints have to know, and a job may
+// have very many.
+func (c *attempt) podOf(id conn.ID) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.owner == nil {
+		c.owner = map[conn.ID]int{}
+		for pod, ends := range c.named {
+			for _, e := range ends {
+				c.owner[e.ID] = pod
+			}
+		}
+	}
+	return c.owner[id]
+}
+
+// inPods sorts connections by the pods that have an end of them.
+func (c *attempt) inPods(ids []conn.ID) map[int][]conn.ID {
+	out := map[int][]conn.ID{}
+	for _, id := range ids {
+		pod, other := c.podOf(id), c.podOf(id.Peer())
+		out[pod] = append(out[pod], id)
+		if other != pod {
+			out[other] = append(out[other], id)
+		}
+	}
+	return out
+}
+
+// pair tells an agent its part of that.
+func (c *attempt) pair(ctx context.Context, a *Agent) error {
+	return a.call(ctx, rpc.Pair, c.named[a.Pod], nil)
 }
 
 // drain waits until no byte is on its way. Where a receiver's window is full its
@@ -231,7 +277,7 @@ func (c *attempt) drain(ctx context.Context) error {
 			defer mu.Unlock()
 			pending += d.Pending
 			for _, id := range d.Stuck {
-				pod := c.owner[id.Peer()]
+				pod := c.podOf(id.Peer())
 				read[pod] = append(read[pod], id.Peer())
 			}
 			return nil
@@ -268,15 +314,22 @@ func (c *attempt) resumed(context.Context) error {
 	return nil
 }
 
-func (c *attempt) write(ctx context.Context, a *Agent) error {
-	var r rpc.Result
-	if err := a.call(ctx, rpc.Write, struct{}{}, &r); err != nil {
-		return err
+// stageWriters is how many agents bring what they have staged to the shared
+// directory at the same time.
+const stageWriters = 4
+
+// result is a step whose answer is an agent's part of the checkpoint.
+func (c *attempt) result(method string) func(context.Context, *Agent) error {
+	return func(ctx context.Context, a *Agent) error {
+		var r rpc.Result
+		if err := a.call(ctx, method, struct{}{}, &r); err != nil {
+			return err
+		}
+		c.mu.Lock()
+		c.results[a.Pod] = r
+		c.mu.Unlock()
+		return nil
 	}
-	c.mu.Lock()
-	c.results[a.Pod] = r
-	c.mu.Unlock()
-	return nil
 }
 
 // commit makes the generation a checkpoint.

@@ -43,6 +43,8 @@ type Job struct {
 	// writing while the job stands still.
 	spawning sync.RWMutex
 
+	own *ownTime
+
 	mu      sync.Mutex
 	record  Record
 	daemons int
@@ -89,7 +91,7 @@ func (j *Job) use(st *store.Store, last int) {
 func newJob(env Env, common flags.Common) *Job {
 	return &Job{
 		env: env, common: common, stdout: newSink(env.Stdout), stderr: newSink(env.Stderr), screen: userScreen(env),
-		running: make(chan struct{}), exits: make(chan rpc.Exit, 1), lost: make(chan error, 1),
+		own: newOwnTime(), running: make(chan struct{}), exits: make(chan rpc.Exit, 1), lost: make(chan error, 1),
 	}
 }
 
@@ -107,6 +109,11 @@ func (j *Job) agentLost(a *Agent, reason error) {
 	if reason != nil {
 		err = fmt.Errorf("the agent on %s is lost: %w", a.Host.Name, reason)
 	}
+	j.lose(err)
+}
+
+// lose has the job end because part of it is lost.
+func (j *Job) lose(err error) {
 	select {
 	case j.lost <- err:
 	default: // the first one is enough to end the job

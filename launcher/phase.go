@@ -16,14 +16,19 @@ type Phase string
 
 // The phases.
 const (
-	Prepare  Phase = "prepare"  // agents know which pages need not be written
+	Login Phase = "login"  // every host is reached and has this program
+	Start Phase = "agents" // an agent of each pod runs
+	Pods  Phase = "pods"   // the namespaces of each pod exist
+
+	Prepare  Phase = "prepare"  // agents know which pages need not be written, and have read those that do not change fast
 	Suspend  Phase = "suspend"  // every thread of the job stands still
 	Elect    Phase = "elect"    // who is connected to whom is known
 	Drain    Phase = "drain"    // no byte is on its way between two pods
 	Snapshot Phase = "snapshot" // all is captured; what the job may change is copied or has a twin
 	Refill   Phase = "refill"   // what was taken out of connections is back
 	Resume   Phase = "resume"   // the job runs
-	Write    Phase = "write"    // every page and every file of the generation is durable
+	Write    Phase = "write"    // every page is durable: in the store, or staged on its host
+	Deliver  Phase = "deliver"  // every page and every file of the generation is durable in the store
 	Commit   Phase = "commit"   // the manifest is durable: it is a checkpoint
 
 	Verify  Phase = "verify"  // every host can run what it is to get
@@ -96,23 +101,28 @@ func RunPlan[M Member](ctx context.Context, members []M, plan, abort []Step[M]) 
 type Timing struct {
 	Phase   Phase
 	Took    time.Duration
-	Slowest string // its Where; "" if the members had no part in it
+	Own     time.Duration // the part of it in which no member was waited for; 0 is not known
+	Slowest string        // its Where; "" if the members had no part in it
 	Longest time.Duration
 }
 
 // String is a line for users.
 func (t Timing) String() string {
 	s := fmt.Sprintf("%s: %.1f ms", t.Phase, t.Took.Seconds()*1000)
+	if t.Own > 0 {
+		s += fmt.Sprintf(", own %.1f ms", t.Own.Seconds()*1000)
+	}
 	if t.Slowest != "" {
 		s += fmt.Sprintf(", longest on %s: %.1f ms", t.Slowest, t.Longest.Seconds()*1000)
 	}
 	return s
 }
 
-// timed adds to a plan that note is told about each phase that succeeded.
-func timed[M Member](plan []Step[M], note func(Timing)) []Step[M] {
+// timed adds to a plan that note is told about each phase that succeeded. own is
+// a clock of the time in which no member is waited for.
+func timed[M Member](plan []Step[M], own func() time.Duration, note func(Timing)) []Step[M] {
 	out := make([]Step[M], len(plan))
-	last := time.Now()
+	last, lastOwn := time.Now(), own()
 	for i, s := range plan {
 		var mu sync.Mutex
 		t := Timing{Phase: s.Phase}
@@ -135,13 +145,24 @@ func timed[M Member](plan []Step[M], note func(Timing)) []Step[M] {
 					return err
 				}
 			}
-			now := time.Now()
-			t.Took, last = now.Sub(last), now
+			now, nowOwn := time.Now(), own()
+			t.Took, t.Own = now.Sub(last), nowOwn-lastOwn
 			note(t)
+			last, lastOwn = time.Now(), own()
 			return nil
 		}
 	}
 	return out
+}
+
+// laps tells how long the steps of something took that is no plan: one after
+// the other, each from the end of the one before.
+func laps(note func(Timing)) func(Phase) {
+	last := time.Now()
+	return func(p Phase) {
+		note(Timing{Phase: p, Took: time.Since(last)})
+		last = time.Now()
+	}
 }
 
 func runStep[M Member](ctx context.Context, members []M, s Step[M]) error {
@@ -179,5 +200,51 @@ func Barrier[M Member](ctx context.Context, members []M, phase Phase, do func(co
 		}()
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return ofHosts(errs)
 }
+
+// inTurn lets at most n members do something at the same time.
+func inTurn[M Member](n int, do func(context.Context, M) error) func(context.Context, M) error {
+	turns := make(chan struct{}, n)
+	return func(ctx context.Context, m M) error {
+		select {
+		case turns <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		defer func() { <-turns }()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return do(ctx, m)
+	}
+}
+
+// hostsError is what went wrong on several hosts. What happens on hundreds, a full
+// file system say, is the same on most.
+type hostsError []error
+
+// toldHosts is of how many hosts the user is told.
+const toldHosts = 3
+
+// ofHosts joins the errors of members, of which most are nil.
+func ofHosts(errs []error) error {
+	var e hostsError
+	for _, err := range errs {
+		if err != nil {
+			e = append(e, err)
+		}
+	}
+	if len(e) <= toldHosts+1 { // the line that leaves one out would be as long
+		return errors.Join(e...)
+	}
+	return e
+}
+
+// Error implements error.
+func (e hostsError) Error() string {
+	return fmt.Sprintf("%v\nand on %d hosts more", errors.Join(e[:toldHosts]...), len(e)-toldHosts)
+}
+
+// Unwrap returns all of them.
+func (e hostsError) Unwrap() []error { return e }

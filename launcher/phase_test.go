@@ -147,7 +147,7 @@ func TestSlowestMemberOfAPhaseIsNamed(t *testing.T) {
 		{Phase: Commit, Then: func(context.Context) error { return nil }},
 	}
 	var got []Timing
-	if err := RunPlan(context.Background(), agents, timed(plan, func(t Timing) { got = append(got, t) }), nil); err != nil {
+	if err := RunPlan(context.Background(), agents, timed(plan, func() time.Duration { return 0 }, func(t Timing) { got = append(got, t) }), nil); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 2 || got[0].Phase != Suspend || got[0].Slowest != "b" || got[0].Longest > got[0].Took || got[1].Slowest != "" {
@@ -155,5 +155,47 @@ func TestSlowestMemberOfAPhaseIsNamed(t *testing.T) {
 	}
 	if s := got[0].String(); !strings.Contains(s, "longest on b: ") {
 		t.Errorf("String() = %q, want the slowest member named", s)
+	}
+}
+
+func TestNoMoreMembersThanThereAreTurnsWorkAtATime(t *testing.T) {
+	var mu sync.Mutex
+	var journal []string
+	working, most := 0, 0
+	var agents []*fakeAgent
+	for i := range 9 {
+		agents = append(agents, &fakeAgent{fmt.Sprint(i), "", &mu, &journal})
+	}
+	full := make(chan struct{})
+	do := inTurn(3, func(_ context.Context, f *fakeAgent) error {
+		mu.Lock()
+		working++
+		if most = max(most, working); most == 3 && len(journal) == 0 {
+			journal = append(journal, "three")
+			close(full) // only then does the first one end
+		}
+		mu.Unlock()
+		<-full
+		mu.Lock()
+		defer mu.Unlock()
+		working--
+		return nil
+	})
+	if err := RunPlan(context.Background(), agents, []Step[*fakeAgent]{{Phase: Deliver, Each: do}}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if most != 3 {
+		t.Errorf("%d members worked at a time, want 3", most)
+	}
+	// Whoever waits for a turn when the user gives up does not get one.
+	ctx, cancel := context.WithCancel(context.Background())
+	hold := inTurn(1, func(ctx context.Context, f *fakeAgent) error {
+		cancel()
+		<-ctx.Done()
+		return f.do(Deliver)
+	})
+	journal = nil
+	if err := RunPlan(ctx, agents[:2], []Step[*fakeAgent]{{Phase: Deliver, Each: hold}}, nil); !errors.Is(err, context.Canceled) || len(journal) != 1 {
+		t.Errorf("RunPlan = %v, and %q worked, want one and that the others were canceled", err, journal)
 	}
 }

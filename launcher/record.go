@@ -10,6 +10,7 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/store"
 	"github.com/gompirun/gompirun/launcher/flags"
 	"github.com/gompirun/gompirun/launcher/hosts"
+	"github.com/gompirun/gompirun/launcher/rpc"
 )
 
 // RecordFormat is the version of Record. History: 1, the first.
@@ -113,22 +114,11 @@ func ReadFacts(m *store.Manifest) (Facts, error) {
 	return f, nil
 }
 
-// jobAddrs tells for every virtual address of the job whose it is. An address
-// that several pods have, such as that of a bridge, is nobody's.
+// jobAddrs tells for every virtual address of the job whose it is.
 func jobAddrs(pods []PodRecord) map[netip.Addr]int {
-	out := map[netip.Addr]int{}
-	several := map[netip.Addr]bool{}
-	for _, p := range pods {
-		for _, a := range p.Addresses {
-			a = a.WithZone("")
-			if _, ok := out[a]; ok {
-				several[a] = true
-			}
-			out[a] = p.ID
-		}
+	list := make([]rpc.PodAddrs, len(pods))
+	for i, p := range pods {
+		list[i] = rpc.PodAddrs{ID: p.ID, Addresses: p.Addresses}
 	}
-	for a := range several {
-		delete(out, a)
-	}
-	return out
+	return rpc.JobAddrs(list)
 }

@@ -61,9 +61,15 @@ func (c *attempt) refill(ctx context.Context) error {
 	if len(c.taken) == 0 {
 		return nil
 	}
-	err := c.settle(ctx)
+	of := c.inPods(c.taken)
+	err := c.settle(ctx, of)
 	if err == nil {
-		err = Barrier(ctx, c.j.agents, Refill, each(rpc.Refill, func() any { return c.taken }))
+		err = Barrier(ctx, c.j.agents, Refill, func(ctx context.Context, a *Agent) error {
+			if len(of[a.Pod]) == 0 {
+				return nil
+			}
+			return a.call(ctx, rpc.Refill, of[a.Pod], nil)
+		})
 	}
 	if err != nil {
 		return c.breaks(err)
@@ -74,15 +80,15 @@ func (c *attempt) refill(ctx context.Context) error {
 // settle has both ends of what is to be put back emptied: not only those that
 // were full, and in an abort the bytes that are still on their way as well. Only
 // when all are empty may the first agent send.
-func (c *attempt) settle(ctx context.Context) error {
+func (c *attempt) settle(ctx context.Context, of map[int][]conn.ID) error {
 	for deadline := time.Now().Add(drainTime); ; time.Sleep(time.Millisecond) {
-		pending, err := c.settleOnce(ctx)
+		pending, err := c.settleOnce(ctx, of)
 		switch {
 		case err != nil:
 			return err
 		case pending == 0:
 			// All has arrived; an agent may have looked before.
-			_, err := c.settleOnce(ctx)
+			_, err := c.settleOnce(ctx, of)
 			return err
 		case time.Now().After(deadline):
 			return fmt.Errorf("%s still have bytes on their way after %v; is the network between the hosts down?", count(pending, "connection"), drainTime)
@@ -90,11 +96,14 @@ func (c *attempt) settle(ctx context.Context) error {
 	}
 }
 
-func (c *attempt) settleOnce(ctx context.Context) (pending int, err error) {
+func (c *attempt) settleOnce(ctx context.Context, of map[int][]conn.ID) (pending int, err error) {
 	var mu sync.Mutex
 	err = Barrier(ctx, c.j.agents, Refill, func(ctx context.Context, a *Agent) error {
+		if len(of[a.Pod]) == 0 {
+			return nil
+		}
 		var d rpc.Drained
-		if err := a.call(ctx, rpc.Settle, c.taken, &d); err != nil {
+		if err := a.call(ctx, rpc.Settle, of[a.Pod], &d); err != nil {
 			return err
 		}
 		mu.Lock()

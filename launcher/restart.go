@@ -46,7 +46,12 @@ func Restart(ctx context.Context, env Env, r *flags.Restart) (int, error) {
 		return 0, err
 	}
 	j.resize(true)
-	return j.supervise(ctx)
+	status, err := j.supervise(ctx)
+	if wire.KindOf(err) == wire.KindDamaged {
+		// Met while the memory was read behind the running job.
+		err = fmt.Errorf("%w%s", err, intactBefore(ctx, j.opened(), g.Manifest.Generation, r.Dir))
+	}
+	return status, err
 }
 
 // choose finds the generation to restart from, and what the job is.
@@ -72,6 +77,7 @@ func (j *Job) choose(ctx context.Context, r *flags.Restart) (*store.Generation, 
 		"ckpt-keep":     func() { have.CkptKeep = c.CkptKeep },
 		"ckpt-mode":     func() { have.CkptMode = c.CkptMode },
 		"ckpt-compress": func() { have.CkptCompress = c.CkptCompress },
+		"ckpt-stage":    func() { have.CkptStage = c.CkptStage },
 		"ckpt-track":    func() { have.CkptUntracked = c.CkptUntracked },
 		"verify-pages":  func() { have.CkptVerify = c.CkptVerify },
 		"ckpt-on":       func() { have.CkptOn = c.CkptOn },
@@ -161,9 +167,11 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 	} else {
 		list, hostOf = used(mergeLocal(ctx, list, here), hostOf)
 	}
+	lap := laps(j.note)
 	if j.fleet, err = reach(ctx, list, here, &sshexec.Options{ConfigFile: r.SSHConfig}); err != nil {
 		return err
 	}
+	lap(Login)
 	j.logAgents()
 	if !r.DryRun {
 		if j.control, err = listenControl(j.dir); err != nil {
@@ -173,7 +181,10 @@ func (j *Job) place(ctx context.Context, r *flags.Restart) (err error) {
 			return err
 		}
 	}
-	if err := j.startAgents(ctx, hostOf); err != nil {
+	lap = laps(j.note)
+	err = j.startAgents(ctx, hostOf)
+	lap(Start)
+	if err != nil {
 		return err
 	}
 	if r.Given["yield"] {
@@ -190,6 +201,7 @@ type revival struct {
 	j     *Job
 	mu    sync.Mutex
 	pods  map[int]rpc.Rebuilt
+	at    map[conn.ID]netip.AddrPort // where each end is to be reached
 	token [32]byte
 }
 
@@ -203,7 +215,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	start := time.Now()
 	request := func(a *Agent) rpc.Restart {
-		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap}
+		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap, Lazy: r.Lazy}
 	}
 	verify := Step[*Agent]{Phase: Verify, Each: func(ctx context.Context, a *Agent) error {
 		var out rpc.Verified
@@ -222,7 +234,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	plan := []Step[*Agent]{
 		verify,
-		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }},
+		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }, Then: v.locate},
 		{Phase: Connect, Each: v.connect},
 		{Phase: Refill, Each: each(rpc.RefillConns, nil), Then: func(context.Context) error {
 			j.enterScreen()
@@ -230,7 +242,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		}},
 		{Phase: Resume, Each: each(rpc.ResumeRestart, nil)},
 	}
-	if err := RunPlan(ctx, j.agents, timed(plan, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
+	if err := RunPlan(ctx, j.agents, timed(plan, j.own.total, j.note), []Step[*Agent]{{Phase: Abort, Each: each(rpc.AbortRestart, nil)}}); err != nil {
 		hint := ""
 		if wire.KindOf(err) == wire.KindDamaged {
 			hint = intactBefore(ctx, j.opened(), g.Manifest.Generation, r.Dir)
@@ -273,17 +285,22 @@ func (v *revival) connect(ctx context.Context, a *Agent) error {
 	return a.call(ctx, rpc.Connect, rpc.Connections{Peers: peers, Token: v.token[:]}, nil)
 }
 
-// peers finds, for each end of a pod, where the other end is to be reached.
-func (v *revival) peers(pod int) (map[conn.ID]netip.AddrPort, error) {
-	at := map[conn.ID]netip.AddrPort{}
+// locate finds where each end is to be reached.
+func (v *revival) locate(context.Context) error {
+	v.at = map[conn.ID]netip.AddrPort{}
 	for _, p := range v.pods {
 		for _, e := range p.Ends {
-			at[e.ID] = p.Addrs.For(e.Family)
+			v.at[e.ID] = p.Addrs.For(e.Family)
 		}
 	}
+	return nil
+}
+
+// peers finds, for each end of a pod, where the other end is to be reached.
+func (v *revival) peers(pod int) (map[conn.ID]netip.AddrPort, error) {
 	out := map[conn.ID]netip.AddrPort{}
 	for _, e := range v.pods[pod].Ends {
-		other, ok := at[e.ID.Peer()]
+		other, ok := v.at[e.ID.Peer()]
 		if !ok {
 			return nil, fmt.Errorf("the image of the other end of connection %s is missing", e.ID)
 		}

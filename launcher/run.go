@@ -130,13 +130,16 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 			return p, err
 		}
 	}
+	lap := laps(j.note)
 	if j.fleet, err = reach(ctx, list, here, &sshexec.Options{ConfigFile: r.SSHConfig}); err != nil {
 		return p, err
 	}
+	lap(Login)
 	j.logAgents()
 	if err := j.startAgents(ctx, order); err != nil {
 		return p, err
 	}
+	lap(Start)
 	if err := j.checkProgram(ctx, r, programs); err != nil {
 		return p, err
 	}
@@ -157,10 +160,12 @@ func (j *Job) launch(ctx context.Context, r *flags.Run, here wire.Hello, placed 
 		j.say("%s", n)
 	}
 	j.record.Env = p.Env
+	lap = laps(j.note)
 	j.relieve(full)
 	if err := j.startPods(ctx); err != nil {
 		return p, err
 	}
+	lap(Pods)
 	if err := j.setUpCheckpoints(ctx, r.Checkpointing, r.Common); err != nil {
 		return p, err
 	}
@@ -228,7 +233,7 @@ func unzoned(list []netip.Addr) []netip.Addr {
 // podOf is what the agent of a pod has to know.
 func (j *Job) podOf(a *Agent) rpc.Pod {
 	p := j.record.Pods[a.Pod]
-	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real, JobAddrs: jobAddrs(j.record.Pods), Pulse: a.pulse}
+	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real, Pulse: a.pulse}
 }
 
 func (j *Job) startPods(ctx context.Context) error {
@@ -251,7 +256,7 @@ func hostErrors(err error) error {
 		}
 		out = append(out, e)
 	}
-	return errors.Join(out...)
+	return ofHosts(out)
 }
 
 // absolute is a path as seen from the job's working directory.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/launcher/flags"
+	"github.com/gompirun/gompirun/launcher/wire"
 )
 
 // Times of a job's end.
@@ -102,6 +103,11 @@ func (s *supervisor) loop(ctx context.Context) (int, error) {
 	for {
 		select {
 		case e := <-s.j.exits:
+			select {
+			case err := <-s.j.lost: // why it has ended
+				return 0, s.lostError(err)
+			default:
+			}
 			status := statusOfWait(unix.WaitStatus(e.Status))
 			if s.forced || s.status != 0 && status != 0 {
 				status = s.status
@@ -146,6 +152,9 @@ func (s *supervisor) loop(ctx context.Context) (int, error) {
 // lostError says what the loss of an agent, or of what was on its way, means for
 // the job.
 func (s *supervisor) lostError(err error) error {
+	if wire.KindOf(err) == wire.KindDamaged {
+		return fmt.Errorf("%w\n  the job was ended", err) // the checkpoint that it was restarted from is of no use
+	}
 	if n := s.j.newest(); n > 0 {
 		return fmt.Errorf("%w\n  the job was ended; resume it from checkpoint %d: gompirun restart %s", err, n, s.j.dir)
 	}

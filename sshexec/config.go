@@ -76,10 +76,12 @@ func readConfig(ctx context.Context, t Target, o *Options) (*config, error) {
 	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, ssh, append(args, "--", t.Host)...)
 	cmd.Stderr = &stderr
-	// A Match exec command may leave children that hold the pipes.
-	cmd.WaitDelay = time.Second
+	// A Match exec command may leave children that hold the pipes. What ssh said
+	// itself must have been read by then, also on a machine with much to do: without
+	// it no host's key would be known.
+	cmd.WaitDelay = 10 * time.Second
 	out, err := cmd.Output()
-	if err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+	if err != nil && (!errors.Is(err, exec.ErrWaitDelay) || len(out) == 0) {
 		return nil, fmt.Errorf("reading ssh_config with %s -G: %w: %s", ssh, err, firstLine(stderr.String()))
 	}
 	return parseConfig(out, t, o), nil

@@ -20,17 +20,35 @@ func (c *conn) keepAlive(interval time.Duration, done <-chan struct{}, ping func
 		// buffer is full. Closing the connection ends it.
 		answer := make(chan error, 1)
 		go func() { answer <- ping() }()
-		select {
-		case err := <-answer:
-			// Any answer will do: sshd says no to this request.
-			if err != nil {
-				return
-			}
-		case <-time.After(2 * interval):
+		looks := time.NewTicker(2 * interval / silentLooks)
+		alive, silent := heard(looks.C, answer, done)
+		looks.Stop()
+		if silent {
 			c.close(fmt.Errorf("no sign of life for %v", 3*interval))
-			return
-		case <-done:
+		}
+		if !alive {
 			return
 		}
 	}
+}
+
+// silentLooks is how often an answer is looked for before a host counts as dead.
+const silentLooks = 20
+
+// heard waits for an answer. A process that did not run for a while, because the
+// user stopped it or the machine has too much to do, must not take that for the
+// host's silence: a time.Ticker keeps one tick for those that were missed, and
+// between two of them there is time to read what has come meanwhile.
+func heard(looks <-chan time.Time, answer <-chan error, done <-chan struct{}) (alive, silent bool) {
+	for range silentLooks {
+		select {
+		case err := <-answer:
+			// Any answer will do: sshd says no to this request.
+			return err == nil, false
+		case <-done:
+			return false, false
+		case <-looks:
+		}
+	}
+	return false, true
 }

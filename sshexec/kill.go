@@ -42,7 +42,9 @@ func (p *Process) Kill() error {
 // the program's own process id, which its children's then is not.
 const sessionVariable = "GOMPIRUN_SESSION"
 
-const killScript = `for p in /proc/[0-9]*; do
-	pid=${p#/proc/}
-	grep -qs "` + sessionVariable + `=%s\.$pid\." "$p/environ" && kill -KILL "$pid"
+// One grep looks at all processes: a host may have thousands.
+const killScript = `for f in $(grep -ls "` + sessionVariable + `=%[1]s\." /proc/[0-9]*/environ); do
+	pid=${f#/proc/}
+	pid=${pid%%/environ}
+	grep -qs "` + sessionVariable + `=%[1]s\.$pid\." "$f" && kill -KILL "$pid"
 done`

@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	defaultConnectTimeout = 5 * time.Second
+	defaultConnectTimeout = 15 * time.Second
 	defaultKeepAlive      = 5 * time.Second
 
 	// authTimeout bounds the login once the host has proved who it is. It is
@@ -49,7 +49,7 @@ type Options struct {
 	SSH string
 
 	// ConnectTimeout bounds the TCP connection and the key exchange with one
-	// host. 0: ConnectTimeout of the configuration, else 5 seconds.
+	// host. 0: ConnectTimeout of the configuration, else 15 seconds.
 	ConnectTimeout time.Duration
 
 	// KeepAlive is the time between two signs of life asked of a host, which

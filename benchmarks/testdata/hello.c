@@ -1,7 +1,8 @@
 /* An MPI job that idles: every rank sleeps 10 ms at a time. After each tenth of a
    second all meet, and rank 0 says so as the NAS programs tell a repetition.
 
-   usage: hello TENTHS */
+   usage: NAS_REPEAT=TENTHS hello MIB, where each rank has a table of MIB MiB of
+   random numbers, the same in all */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,9 +15,24 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static unsigned long sum_of(const unsigned long *t, size_t n)
+{
+    unsigned long s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += t[i];
+    return s;
+}
+
 int main(int argc, char **argv)
 {
-    int rank, ranks, sum, n = argc > 1 ? atoi(argv[1]) : 10;
+    size_t words = (size_t)(argc > 1 ? atoi(argv[1]) : 0) * (1 << 20) / sizeof(unsigned long);
+    unsigned long *table = malloc(words * sizeof *table + 1), seed = 88172645463325252UL;
+    for (size_t i = 0; i < words; i++) {
+        seed ^= seed << 13, seed ^= seed >> 7, seed ^= seed << 17;
+        table[i] = seed;
+    }
+    unsigned long before = sum_of(table, words);
+    int rank, ranks, sum, n = atoi(getenv("NAS_REPEAT"));
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &ranks);
@@ -34,7 +50,7 @@ int main(int argc, char **argv)
     }
     MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
     if (rank == 0)
-        printf(" Verification    = %24s\n", sum == ranks * (ranks - 1) / 2 ? "SUCCESSFUL" : "UNSUCCESSFUL");
+        printf(" Verification    = %24s\n", sum == ranks * (ranks - 1) / 2 && sum_of(table, words) == before ? "SUCCESSFUL" : "UNSUCCESSFUL");
     fflush(stdout);
     MPI_Barrier(MPI_COMM_WORLD);
     MPI_Finalize();

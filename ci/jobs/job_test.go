@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +19,8 @@ import (
 )
 
 // patience bounds the wait for one line of a job: a machine of two processors
-// may have much else to do.
-const patience = 120 * time.Second
+// may have much else to do. Jobs of very many ranks get more.
+var patience = 120 * time.Second
 
 // site is a cluster with the binaries in the user's home directory, which all
 // hosts share.
@@ -77,9 +78,16 @@ type run struct {
 // start runs gompirun on a host.
 func (s *site) start(host int, env []string, args ...string) *run {
 	s.t.Helper()
+	return s.startWith(nil, host, env, args...)
+}
+
+// startWith is start with an input.
+func (s *site) startWith(in io.Reader, host int, env []string, args ...string) *run {
+	s.t.Helper()
 	argv := append([]string{"env"}, env...)
 	argv = append(argv, clustertest.HomeOnHosts+"/gompirun")
 	r := &run{s: s, cmd: s.Command(host, append(argv, args...)...), lines: make(chan string, 10000), done: make(chan struct{})}
+	r.cmd.Stdin = in
 	out, err := r.cmd.StdoutPipe()
 	if err != nil {
 		s.t.Fatal(err)

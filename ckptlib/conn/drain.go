@@ -24,13 +24,13 @@ const (
 //
 //	Poll on every agent -> stuck ends, how many are pending
 //	    for each stuck end: Read on the agent of its Peer
-//	until nothing is pending anywhere; then Queue on every agent
+//	until nothing is pending anywhere; then Narrow and Queue on every agent
 //
 // If the job goes on, every connection of which an end was read (Drained) is put
 // back on the agents of both ends:
 //
 //	Settle on both, until neither has anything pending, and once more
-//	Streams, Exchange, Refill
+//	Streams, Exchange, Refill, Narrow
 //
 // No agent may begin to exchange before all have settled: another would take what
 // it sends for the program's.
@@ -46,6 +46,8 @@ type drain struct {
 	since  time.Time // when unsent last changed
 	read   []byte
 	reads  bool
+
+	narrowed [2]int // the sizes of its buffers, as far as they are larger for now
 }
 
 // Add gives the drainer an end. The descriptor stays the caller's and must stay
@@ -142,6 +144,9 @@ func (d *Drainer) Read(ids []ID) error {
 }
 
 func (e *drain) take(id ID) error {
+	if err := e.widen(id); err != nil {
+		return err
+	}
 	b, err := take(e.fd, e.read)
 	e.reads = e.reads || len(b) > len(e.read)
 	e.read = b

@@ -70,9 +70,38 @@ func drained(fd, peer int) (a, b *Drainer, ida ID) {
 // until neither end can send, as an all-to-all of large messages does.
 func TestFullConnectionsAreDrainedAndPutBack(t *testing.T) {
 	fd, peer := connection(t)
+	fullAreDrainedAndPutBack(t, fd, peer, func() {})
+}
+
+// A buffer that its program has made small holds more than it would take again, and a
+// small part of a segment at a time.
+func TestFullConnectionsWithSmallBuffersAreDrainedAndPutBack(t *testing.T) {
+	const small = 4 << 10
+	fd, peer := connection(t)
+	set := func(name int) {
+		for _, s := range []int{fd, peer} {
+			if err := unix.SetsockoptInt(s, unix.SOL_SOCKET, name, small); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	set(unix.SO_SNDBUF)
+	fullAreDrainedAndPutBack(t, fd, peer, func() { set(unix.SO_RCVBUF) })
+	for _, s := range []int{fd, peer} {
+		for _, b := range buffers {
+			if n, err := unix.GetsockoptInt(s, unix.SOL_SOCKET, b.option); err != nil || n != 2*small {
+				t.Errorf("a buffer has %d bytes (%v), want the %d that were set, twice", n, err, small)
+			}
+		}
+	}
+}
+
+func fullAreDrainedAndPutBack(t *testing.T, fd, peer int, then func()) {
+	t.Helper()
 	toPeer, toFD := noise(1, 40<<20), noise(2, 40<<20)
 	toPeer = toPeer[:stuff(t, fd, toPeer)]
 	toFD = toFD[:stuff(t, peer, toFD)]
+	then()
 	a, b, id := drained(fd, peer)
 	for round := range 2 { // and all this again at the next checkpoint
 		if err := drainAll(t, a, b); err != nil {
@@ -108,6 +137,9 @@ func TestFullConnectionsAreDrainedAndPutBack(t *testing.T) {
 			t.Errorf("Drained after Streams = %v, want none", got)
 		}
 		if err := putBack(t, []transfer{{"x", fd, peer, sa[0].Queue, sb[0].Queue}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(a.Narrow(), b.Narrow()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -8,12 +8,12 @@ import (
 
 // End is one TCP socket of a job that has a peer, as its agent found it.
 type End struct {
-	Pod   int    `json:"pod"`
+	Pod   int    `json:"-"`     // whoever has asked its agent knows
 	Inode uint64 `json:"inode"` // of the socket, unique within NetID; 0 of one that no program has any more
 	// NetID names the network namespace that the socket is in, over all hosts:
 	// the kernel's boot id and the inode of the namespace. Loopback addresses
 	// mean something within one NetID only.
-	NetID string `json:"net_id"`
+	NetID string `json:"-"` // one for all ends of an agent
 	// Local and Remote are the real addresses. IPv4 addresses that are mapped
 	// into IPv6 are taken as the IPv4 addresses they are.
 	Local  netip.AddrPort `json:"local"`
@@ -48,69 +48,126 @@ type Pair struct {
 	Acceptor End    `json:"acceptor"`
 }
 
+// A Named is an end and what it is called, for the agent of its pod.
+type Named struct {
+	Inode uint64 `json:"inode"` // of the socket
+	ID    ID     `json:"id"`
+}
+
+// ByPod gives each pod the names of its ends.
+func ByPod(pairs []Pair) map[int][]Named {
+	out := map[int][]Named{}
+	for i := range pairs {
+		p := &pairs[i]
+		out[p.Dialer.Pod] = append(out[p.Dialer.Pod], Named{p.Dialer.Inode, ID{p.Name, true}})
+		out[p.Acceptor.Pod] = append(out[p.Acceptor.Pod], Named{p.Acceptor.Inode, ID{p.Name, false}})
+	}
+	return out
+}
+
 // Match finds the connections among the ends of a job: two ends are one when
 // each has the other's addresses. Where both addresses are known to several
 // hosts (loopback, the bridges of containers) the two ends must be in one network
 // namespace; an end that could be paired with several is paired with none. Ends
-// with no partner lead outside of the job, or to a process that is gone. Both
-// results are sorted and do not depend on the order of ends. Ends that listen
-// and ends that no program has any more are in neither.
+// with no partner lead outside of the job, or to a process that is gone. What is
+// paired with what does not depend on the order of ends; pairs have no order, and
+// unmatched is sorted. Ends that listen and ends that no program has any more are
+// in neither.
 func Match(ends []End) (pairs []Pair, unmatched []End) {
-	all := make([]End, 0, len(ends))
-	for _, e := range ends {
-		e.Local, e.Remote = plain(e.Local), plain(e.Remote)
-		if e.State != StateListen && e.Inode != 0 {
-			all = append(all, e)
-		}
-	}
-	slices.SortFunc(all, compare)
-	all = slices.Compact(all) // two holders of a socket may both have reported it
-
-	byAddr := map[[2]netip.AddrPort][]int{}
-	for i, e := range all {
-		k := [2]netip.AddrPort{e.Local, e.Remote}
-		byAddr[k] = append(byAddr[k], i)
-	}
-	used := make([]bool, len(all))
+	m := newMatching(ends)
+	pairs = make([]Pair, 0, len(m.all)/2)
 	// Within a namespace first: what is left can only be between hosts.
 	for _, within := range []bool{true, false} {
-		partner := func(i int) int {
-			e, found := all[i], -1
-			for _, j := range byAddr[[2]netip.AddrPort{e.Remote, e.Local}] {
-				same := all[j].NetID == e.NetID
-				if j == i || used[j] || same != within || !within && local(e) {
-					continue
-				}
-				if found >= 0 {
-					return -1
-				}
-				found = j
-			}
-			return found
-		}
 		// Both look for a partner before either is used up, so that the order
 		// of the ends cannot decide an ambiguous case.
-		match := make([]int, len(all))
-		for i := range all {
-			match[i] = -1
-			if !used[i] {
-				match[i] = partner(i)
-			}
+		match := make([]int, len(m.all))
+		for i := range m.all {
+			match[i] = m.partner(i, within)
 		}
 		for i, j := range match {
 			if j > i && match[j] == i {
-				used[i], used[j] = true, true
-				pairs = append(pairs, Pair{name(all[i], all[j]), all[i], all[j]})
+				m.used[i], m.used[j] = true, true
+				dialer, acceptor := m.all[i], m.all[j]
+				if compare(acceptor, dialer) < 0 {
+					dialer, acceptor = acceptor, dialer
+				}
+				pairs = append(pairs, Pair{name(dialer, acceptor), dialer, acceptor})
 			}
 		}
 	}
-	for i, e := range all {
-		if !used[i] {
+	for i, e := range m.all {
+		if !m.used[i] {
 			unmatched = append(unmatched, e)
 		}
 	}
-	slices.SortFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(unmatched, compare)
 	return pairs, unmatched
+}
+
+// matching is the ends of which partners are looked for, by their addresses. A job
+// of n ranks may have n² of them: nothing here is sorted or made for each.
+type matching struct {
+	all   []End
+	used  []bool
+	first map[route]int // the last of all that has them
+	next  []int         // the one before with the same, -1 for none
+}
+
+// route is the addresses of an end.
+type route struct{ local, remote netip.AddrPort }
+
+func newMatching(ends []End) *matching {
+	m := &matching{all: make([]End, 0, len(ends)), first: make(map[route]int, len(ends)), next: make([]int, 0, len(ends))}
+	for _, e := range ends {
+		if e.State == StateListen || e.Inode == 0 {
+			continue
+		}
+		e.Local, e.Remote = plain(e.Local), plain(e.Remote)
+		r := route{e.Local, e.Remote}
+		before, ok := m.first[r]
+		if !ok {
+			before = -1
+		}
+		if m.has(before, e) {
+			continue // two holders of a socket may both have reported it
+		}
+		m.first[r] = len(m.all)
+		m.all, m.next = append(m.all, e), append(m.next, before)
+	}
+	m.used = make([]bool, len(m.all))
+	return m
+}
+
+// has tells whether an end is in a list that begins at i.
+func (m *matching) has(i int, e End) bool {
+	for ; i >= 0; i = m.next[i] {
+		if m.all[i] == e {
+			return true
+		}
+	}
+	return false
+}
+
+// partner is the one that an end may be paired with, -1 if there is none or more.
+func (m *matching) partner(i int, within bool) int {
+	e, found := &m.all[i], -1
+	if m.used[i] || !within && local(*e) {
+		return -1
+	}
+	j, ok := m.first[route{e.Remote, e.Local}]
+	if !ok {
+		return -1
+	}
+	for ; j >= 0; j = m.next[j] {
+		if j == i || m.used[j] || (m.all[j].NetID == e.NetID) != within {
+			continue
+		}
+		if found >= 0 {
+			return -1
+		}
+		found = j
+	}
+	return found
 }
 
 // HalfOpen returns those of the unmatched ends whose connection is being made or
@@ -119,9 +176,17 @@ func Match(ends []End) (pairs []Pair, unmatched []End) {
 // way. The job should run on for some milliseconds before the checkpoint is
 // tried again. Ends are all that were given to Match.
 func HalfOpen(ends, unmatched []End) []End {
-	var half []End
+	var listeners, orphans, half []End
+	for _, e := range ends {
+		switch {
+		case e.State == StateListen:
+			listeners = append(listeners, e)
+		case e.Inode == 0:
+			orphans = append(orphans, e)
+		}
+	}
 	for _, e := range unmatched {
-		if slices.ContainsFunc(ends, func(o End) bool { return sends(o, e) }) {
+		if slices.ContainsFunc(orphans, func(o End) bool { return sends(o, e) }) {
 			half = append(half, e)
 			continue
 		}
@@ -129,7 +194,7 @@ func HalfOpen(ends, unmatched []End) []End {
 		case StateSynSent, StateSynRecv:
 			half = append(half, e)
 		case StateEstablished, StateFinWait1, StateFinWait2:
-			if slices.ContainsFunc(ends, func(l End) bool { return accepts(l, e) }) {
+			if slices.ContainsFunc(listeners, func(l End) bool { return accepts(l, e) }) {
 				half = append(half, e)
 			}
 		}
@@ -139,7 +204,7 @@ func HalfOpen(ends, unmatched []End) []End {
 
 // sends tells whether an end that no program has any more is the other end of e.
 func sends(o, e End) bool {
-	return o.Inode == 0 && o.State != StateListen && plain(o.Local) == plain(e.Remote) && plain(o.Remote) == plain(e.Local) &&
+	return plain(o.Local) == plain(e.Remote) && plain(o.Remote) == plain(e.Local) &&
 		(o.NetID == e.NetID || !local(e))
 }
 
@@ -147,7 +212,7 @@ func sends(o, e End) bool {
 // addresses of a host is taken to have the address: the error is on the side of
 // trying again.
 func accepts(l, e End) bool {
-	if l.State != StateListen || l.Local.Port() != e.Remote.Port() {
+	if l.Local.Port() != e.Remote.Port() {
 		return false
 	}
 	if a := l.Local.Addr().Unmap(); !a.IsUnspecified() && a != plain(e.Remote).Addr() {
@@ -166,11 +231,13 @@ func plain(a netip.AddrPort) netip.AddrPort {
 }
 
 func name(dialer, acceptor End) string {
-	s := dialer.Local.String() + "-" + dialer.Remote.String()
+	b := make([]byte, 0, 96)
+	b = append(dialer.Local.AppendTo(b), '-')
+	b = dialer.Remote.AppendTo(b)
 	if dialer.NetID == acceptor.NetID {
-		s += "@" + dialer.NetID
+		b = append(append(b, '@'), dialer.NetID...)
 	}
-	return s
+	return string(b)
 }
 
 func compare(a, b End) int {

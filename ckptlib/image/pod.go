@@ -3,15 +3,17 @@ package image
 // Pod is one pod: a process domain with its namespaces, processes, open files
 // and shared memory.
 type Pod struct {
-	Format  int    `json:"format"`
-	ID      int    `json:"id"`
-	Arch    string `json:"arch"`
-	Kernel  string `json:"kernel"`
-	CPU     CPU    `json:"cpu"`
-	VDSO    string `json:"vdso"` // xxh3-128 of the kernel's vdso, in hex
-	UID     int    `json:"uid"`
-	GID     int    `json:"gid"`
-	LastPID int    `json:"last_pid"`
+	Format int    `json:"format"`
+	ID     int    `json:"id"`
+	Arch   string `json:"arch"`
+	Kernel string `json:"kernel"`
+	CPU    CPU    `json:"cpu"`
+	VDSO   string `json:"vdso"` // xxh3-128 of the kernel's vdso, in hex
+	// VDSOCode is the vdso itself, for a restart under another kernel.
+	VDSOCode []byte `json:"vdso_code,omitempty"`
+	UID      int    `json:"uid"`
+	GID      int    `json:"gid"`
+	LastPID  int    `json:"last_pid"`
 
 	// HostName and Addresses are virtual: those of the host where the pod was
 	// first started, kept for life.
@@ -115,6 +117,9 @@ type Shared struct {
 	Object  ObjectID `json:"object"`
 	ShmID   int      `json:"shm_id,omitempty"` // of SharedSysV: the index in SysV.Shm by ID
 	Seals   int      `json:"seals,omitempty"`  // of SharedMemfd: F_GET_SEALS
+	// HugePage is the size of the pages of hugetlbfs that it is made of, 0 if it is
+	// not.
+	HugePage uint64 `json:"huge_page,omitempty"`
 }
 
 // Kinds of shared memory objects.
@@ -123,6 +128,7 @@ const (
 	SharedMemfd = "memfd" // memfd_create(2)
 	SharedTmpfs = "tmpfs" // a file of the pod's private tmpfs, named or deleted
 	SharedSysV  = "sysv"  // shmget(2)
+	SharedDisk  = "disk"  // a deleted file of a disk that is mapped shared
 )
 
 // SysV is the content of the pod's System V IPC namespace.

@@ -11,6 +11,9 @@ type Process struct {
 	// Zombie is set for a process that has ended and not been waited for; it
 	// has nothing else.
 	Zombie *Zombie `json:"zombie,omitempty"`
+	// Leader is set for a process whose first thread has ended while others run:
+	// Threads are these.
+	Leader *Zombie `json:"leader,omitempty"`
 	// Stopped is the signal by which the job had stopped the process, or 0.
 	// StopSeen tells that its parent has been told by wait(2).
 	Stopped  int  `json:"stopped,omitempty"`
@@ -35,7 +38,7 @@ type Process struct {
 	SharesFS    bool `json:"shares_fs,omitempty"`
 }
 
-// Zombie is how a process ended.
+// Zombie is how a process, or its first thread, ended.
 type Zombie struct {
 	Status int    `json:"status"` // as wait(2) gives it
 	Comm   string `json:"comm"`
@@ -216,6 +219,9 @@ type Mapping struct {
 	// ReadOnly is set for shared memory that mprotect(2) cannot make writable: it
 	// was opened, attached or sealed so.
 	ReadOnly bool `json:"read_only,omitempty"`
+	// HugePage is the size of the pages of hugetlbfs that it is made of, 0 if it is
+	// not.
+	HugePage uint64 `json:"huge_page,omitempty"`
 	// Guards are the pages of MADV_GUARD_INSTALL.
 	Guards []Range `json:"guards,omitempty"`
 }

@@ -86,26 +86,35 @@ func restoreDeleted(m *Maker, f *image.File) (int, error) {
 	return fd, nil
 }
 
-// remake makes a file with the content of a deleted one, in the directory
-// where that was, or where else the job may write.
+// remake makes a file with the content of a deleted one.
 func remake(m *Maker, f *image.File) (int, error) {
-	places := []string{path.Dir(f.Regular.Path), os.Getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm"}
+	fd, err := m.Nameless(f.Regular.Path, f.Flags)
+	if err != nil {
+		return -1, err
+	}
+	if err := m.fill(fd, f.Regular); err != nil {
+		return -1, errors.Join(fmt.Errorf("make the deleted file %s again: %w", f.Regular.Path, err), unix.Close(fd))
+	}
+	return fd, nil
+}
+
+// Nameless makes an empty file in place of one that was deleted, in the
+// directory where that was, or where else the job may write. It can be read and
+// written, unless flags say how the file was made.
+func (m *Maker) Nameless(file string, flags int) (int, error) {
+	places := []string{path.Dir(file), os.Getenv("TMPDIR"), "/tmp", "/var/tmp", "/dev/shm"}
 	var errs []error
 	for _, dir := range places {
 		if !path.IsAbs(dir) {
 			continue
 		}
-		fd, err := nameless(m, dir, f.Flags)
-		if err != nil {
-			errs = append(errs, err)
-			continue
+		fd, err := nameless(m, dir, flags)
+		if err == nil {
+			return fd, nil
 		}
-		if err := m.fill(fd, f.Regular); err != nil {
-			return -1, errors.Join(fmt.Errorf("make the deleted file %s again in %s: %w", f.Regular.Path, dir, err), unix.Close(fd))
-		}
-		return fd, nil
+		errs = append(errs, err)
 	}
-	return -1, fmt.Errorf("no directory to make the deleted file %s again in: %w", f.Regular.Path, errors.Join(errs...))
+	return -1, fmt.Errorf("no directory to make the deleted file %s again in: %w", file, errors.Join(errs...))
 }
 
 // nameless makes an empty file that has no name any more, open for reading and

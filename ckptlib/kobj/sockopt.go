@@ -29,6 +29,8 @@ type sockopt struct {
 	size        int
 	when        when
 	datagram    bool // means something to datagram sockets only
+	// locks, if not 0, is the bit of SO_BUF_LOCK that says that the program has set it.
+	locks int
 	// set, if not nil, replaces the value: nil is not to be set.
 	set func([]byte) []byte
 	// same, if not nil, tells that two values mean the same.
@@ -44,7 +46,7 @@ const (
 	// onceMade are those of a socket that stands.
 	onceMade
 	// atLast are those that would be in the way of what a restore does with the
-	// socket: a small buffer of its queue, a large low-water mark of a poll.
+	// socket: small buffers of what was in flight, a large low-water mark of a poll.
 	atLast
 )
 
@@ -148,19 +150,18 @@ func captureOptions(fd, family, typ, proto int) (image.Options, error) {
 	if err != nil {
 		lock = 0 // before Linux 5.14 nobody can tell
 		if typ != unix.SOCK_STREAM || family == unix.AF_UNIX {
-			lock = sndBufLock | rcvBufLock
+			lock = sndBufLock | rcvBufLock // their buffers do not change by themselves
 		}
 	}
 	var all image.Options
 	for i := range sockopts {
 		o := &sockopts[i]
-		if o.level == unix.SOL_SOCKET && (o.name == unix.SO_SNDBUF && lock&sndBufLock == 0 || o.name == unix.SO_RCVBUF && lock&rcvBufLock == 0) {
+		if !o.applies(family, typ) || o.locks != 0 && lock&o.locks == 0 {
 			continue
 		}
-		if !o.applies(family, typ) {
-			continue
-		}
-		if v := o.read(fd); v != nil && fresh[i] != nil && !o.equal(v, fresh[i]) {
+		// A buffer whose size was set never changes by itself, also where it was set to
+		// what is the default.
+		if v := o.read(fd); v != nil && fresh[i] != nil && (o.locks != 0 || !o.equal(v, fresh[i])) {
 			all = append(all, image.Option{Level: o.level, Name: o.name, Value: v})
 		}
 	}
@@ -177,7 +178,7 @@ func restoreOptions(m *Maker, fd int, opts image.Options, now when) error {
 			continue
 		}
 		o := &sockopts[i]
-		if o.equal(o.read(fd), want.Value) {
+		if o.locks == 0 && o.equal(o.read(fd), want.Value) {
 			continue
 		}
 		v := want.Value

@@ -32,8 +32,8 @@ var sockopts = []sockopt{
 	{level: unix.SOL_SOCKET, name: unix.SO_ZEROCOPY, size: 4, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_MAX_PACING_RATE, size: 8, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_MARK, size: 4, when: onceMade},
-	{level: unix.SOL_SOCKET, name: unix.SO_SNDBUF, size: 4, when: onceMade, set: half},
-	{level: unix.SOL_SOCKET, name: unix.SO_RCVBUF, size: 4, when: atLast, set: half},
+	{level: unix.SOL_SOCKET, name: unix.SO_SNDBUF, size: 4, when: atLast, locks: sndBufLock, set: half},
+	{level: unix.SOL_SOCKET, name: unix.SO_RCVBUF, size: 4, when: atLast, locks: rcvBufLock, set: half},
 
 	{level: unix.IPPROTO_TCP, name: unix.TCP_NODELAY, size: 4, when: onceMade},
 	{level: unix.IPPROTO_TCP, name: unix.TCP_KEEPIDLE, size: 4, when: onceMade},

@@ -46,25 +46,7 @@ func TestEveryOptionComesBack(t *testing.T) {
 					return // not settable
 				}
 				set++
-				p := newTestPod(t)
-				s := &Source{FD: fd, PID: unix.Getpid(), Num: fd}
-				if err := s.look(); err != nil {
-					t.Fatal(err)
-				}
-				f, err := Capture(p, s)
-				if err != nil {
-					t.Fatal(err)
-				}
-				m := &Maker{Warn: t.Logf}
-				again, err := Restore(m, &f)
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer unix.Close(again)
-				m.File = func(image.FileID) (int, error) { return again, nil }
-				if err := Settle(m, &f); err != nil {
-					t.Fatal(err)
-				}
+				again := recreated(t, fd)
 				if got := o.read(again); !bytes.Equal(got, want) {
 					t.Errorf("option is %x, want %x (by default %x)", got, want, fresh)
 				}
@@ -73,6 +55,67 @@ func TestEveryOptionComesBack(t *testing.T) {
 		t.Logf("family %d type %d: %d options", kind[0], kind[1], set)
 		if set < 20 {
 			t.Errorf("only %d options could be set on sockets of family %d and type %d", set, kind[0], kind[1])
+		}
+	}
+}
+
+// recreated captures a socket and restores it.
+func recreated(t *testing.T, fd int) int {
+	t.Helper()
+	s := &Source{FD: fd, PID: unix.Getpid(), Num: fd}
+	if err := s.look(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := Capture(newTestPod(t), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Maker{Warn: t.Logf}
+	again, err := Restore(m, &f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(again) })
+	m.File = func(image.FileID) (int, error) { return again, nil }
+	if err := Settle(m, &f); err != nil {
+		t.Fatal(err)
+	}
+	return again
+}
+
+// A buffer that nobody has set grows with what goes through it, and one that was
+// set never does, also where it was set to what it had.
+func TestBufferSetToItsDefaultStaysSet(t *testing.T) {
+	testuser.Again(t)
+	for _, want := range []int{0, sndBufLock, rcvBufLock, sndBufLock | rcvBufLock} {
+		fd, err := unix.Socket(v4, stream|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		sizes := func(fd int) (got [2]int) {
+			for i, name := range []int{unix.SO_SNDBUF, unix.SO_RCVBUF} {
+				if got[i], err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return got
+		}
+		fresh := sizes(fd)
+		for i, name := range []int{unix.SO_SNDBUF, unix.SO_RCVBUF} {
+			if want>>i&1 != 0 {
+				if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, name, fresh[i]/2); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, soBufLock); err != nil {
+			t.Skipf("before Linux 5.14 nobody can tell whether a buffer was set: %v", err)
+		}
+		again := recreated(t, fd)
+		got, err := unix.GetsockoptInt(again, unix.SOL_SOCKET, soBufLock)
+		if err != nil || got != want || sizes(again) != fresh {
+			t.Errorf("buffers %v that were set as in %d are %v, set as in %d (%v)", fresh, want, sizes(again), got, err)
 		}
 	}
 }

@@ -24,6 +24,9 @@ var timerFDKind = Kind{
 // tfdSetTicks is TFD_IOC_SET_TICKS, _IOW('T', 0, u64).
 const tfdSetTicks = 0x40085400
 
+// timerLooks is how often a timer that is found expired is asked again.
+const timerLooks = 10
+
 // captureTimerFD reads everything from fdinfo. The time left is told there
 // relative to now, whatever the clock and however the timer was set, so that
 // no offset of a time namespace comes into it.
@@ -32,9 +35,10 @@ func captureTimerFD(_ Capturer, s *Source, f *image.File) error {
 	if err != nil {
 		return err
 	}
-	if t.Ticks > 0 && t.Interval > 0 && t.Value == 0 {
+	for try := 0; t.Interval > 0 && t.Value == 0 && try < timerLooks; try++ {
 		// A periodic timer that has expired stands still until somebody looks:
-		// then the kernel counts the ticks that it missed and lets it run on.
+		// then the kernel counts the ticks that it missed and lets it run on. With a
+		// short interval it may have expired again before it is asked.
 		var now unix.ItimerSpec
 		if err := unix.TimerfdGettime(s.FD, &now); err != nil {
 			return fmt.Errorf("timerfd_gettime: %w", err)
@@ -45,6 +49,9 @@ func captureTimerFD(_ Capturer, s *Source, f *image.File) error {
 		if t, err = parseTimerFD(s.Info); err != nil {
 			return err
 		}
+	}
+	if t.Interval > 0 && t.Value == 0 {
+		t.Value = t.Interval // its last time is in the ticks; 0 would disarm it
 	}
 	if t.Value > 0 && t.Flags&unix.TFD_TIMER_ABSTIME != 0 && wallClock(t.Clock) {
 		t.Expires = time.Now().UnixNano() + t.Value

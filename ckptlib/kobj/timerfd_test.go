@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
 var victimTimerFD = victimProgram("timerfd", func(v *victimSide) {
@@ -117,5 +119,30 @@ func TestAnAlarmOfTheWallClockDoesNotWaitForTheRestart(t *testing.T) {
 	}
 	if got := polled(a.fd(101), unix.POLLIN, 0); got != 0 {
 		t.Error("a CLOCK_MONOTONIC timer with an hour left has expired")
+	}
+}
+
+// A timer may expire faster than anybody can look at it, on a busy host also one
+// with an interval of milliseconds.
+func TestTimerFDThatIsAlwaysFoundExpiredStaysArmed(t *testing.T) {
+	testuser.Again(t)
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(1000), Interval: unix.NsecToTimespec(1000)}
+	if err := unix.TimerfdSettime(fd, 0, &spec, nil); err != nil {
+		t.Fatal(err)
+	}
+	again := recreated(t, fd)
+	var b [8]byte
+	for range 3 {
+		if polled(again, unix.POLLIN, 30000) == 0 {
+			t.Fatal("the restored timer does not expire any more")
+		}
+		if n, err := unix.Read(again, b[:]); n != 8 || err != nil {
+			t.Fatalf("reading the restored timer gives %d bytes, %v", n, err)
+		}
 	}
 }

@@ -82,6 +82,7 @@ func setFlags(m *image.Mapping, podPID int, v *procfs.VMA) error {
 	}
 	m.GrowsDown, m.NoReserve, m.Locked = v.Has("gd"), v.Has("nr"), v.Has("lo")
 	m.ReadOnly = v.Shared && !v.Has("mw")
+	m.HugePage = v.HugePage
 	m.Advice = nil
 	for _, a := range advice {
 		if v.Has(a.flag) {
@@ -133,6 +134,9 @@ func backing(pid, podPID int, v *procfs.VMA, m *image.Mapping, set *SharedSet, f
 	if !strings.HasPrefix(v.Name, "/") {
 		return nil // anonymous, private: [heap], [stack], [anon:...]
 	}
+	if v.Name == anonHuge && !v.Shared {
+		return nil
+	}
 	m.Offset = v.Offset
 	if id, ok := set.Mapping(pid, v); ok {
 		m.SharedID = id
@@ -142,13 +146,18 @@ func backing(pid, podPID int, v *procfs.VMA, m *image.Mapping, set *SharedSet, f
 	if err != nil {
 		return fmt.Errorf("process %d: %w", podPID, err)
 	}
-	if f.Deleted && v.Shared {
+	if !f.Deleted || !v.Shared {
+		m.File = f
+		return nil
+	}
+	id, ok := set.Deleted(pid, v)
+	if !ok {
 		return &UnsupportedError{
 			podPID, v.Name + " (deleted)",
-			"put the file on a memory file system (/dev/shm, $TMPDIR), which is checkpointed whole",
+			"it is no memory, and no file of a file system that is mounted: let the program use another kind of memory",
 		}
 	}
-	m.File = f
+	m.SharedID = id
 	return nil
 }
 
@@ -165,20 +174,24 @@ func prot(v *procfs.VMA) (p int) {
 	return p
 }
 
+const kernels = "memory that the kernel shares with the process for this is not supported"
+
 // refuse names the remedy for a mapping that is none of memory and files, or
 // "".
 func refuse(v *procfs.VMA) string {
 	switch {
-	case v.Has("ht"), strings.HasPrefix(v.Name, "/anon_hugepage"), strings.HasPrefix(v.Name, "/dev/hugepages/"):
-		return "its huge pages (hugetlbfs) are not supported: run the job without them (UCX_POSIX_HUGETLB_MODE=n UCX_SYSV_HUGETLB_MODE=n under MPICH)"
+	case v.Has("ht") && !hugeMemory(v), strings.HasPrefix(v.Name, "/dev/hugepages/"):
+		return "files of hugetlbfs are not supported: run the job without them, or with memory of huge pages (MAP_HUGETLB, MFD_HUGETLB, SHM_HUGETLB)"
 	case strings.HasPrefix(v.Name, "/dev/infiniband"), strings.HasPrefix(v.Name, "/dev/hfi"):
 		return "run the job over TCP: --mca btl self,vader,tcp (Open MPI) or UCX_TLS=self,tcp,sm (MPICH)"
 	case strings.HasPrefix(v.Name, "anon_inode:[io_uring]"), strings.HasPrefix(v.Name, "/[io_uring]"):
 		return "io_uring is not supported: let the program use another method of input and output"
+	case strings.HasPrefix(v.Name, "anon_inode:"):
+		return kernels
 	case v.Has("io"), v.Has("pf"), strings.HasPrefix(v.Name, "/dev/") && !strings.HasPrefix(v.Name, "/dev/shm/") && !strings.HasPrefix(v.Name, "/dev/zero"):
 		return "it is a device's memory: run the job without the device"
 	case strings.HasPrefix(v.Name, "/[aio]"), v.Name == "[uprobes]", strings.HasPrefix(v.Name, "socket:"):
-		return "memory that the kernel shares with the process for this is not supported"
+		return kernels
 	}
 	return ""
 }

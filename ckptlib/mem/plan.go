@@ -149,6 +149,7 @@ type Private struct {
 // part is what has changed of one mapping.
 type part struct {
 	runs   []Run
+	huge   bool // of hugetlbfs
 	forced bool // it may not be read by process_vm_readv
 	gaps   bool
 	now    bool // a copy of the process does not have it
@@ -176,7 +177,8 @@ func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 		for _, g := range found.Guards {
 			m.Guards = append(m.Guards, image.Range(g))
 		}
-		p := part{runs: found.Changed, forced: m.Prot&unix.PROT_READ == 0}
+		p := part{runs: found.Changed, forced: m.Prot&unix.PROT_READ == 0, huge: m.Name == anonHuge}
+		changed := bytesOf(found.Changed)
 		if t == nil {
 			p.runs = merge(found.Changed, found.Same)
 			found.Same = nil
@@ -184,10 +186,10 @@ func FindPrivate(pid int, im *image.Process, t *Tracker) (*Private, error) {
 		v.Own += bytesOf(p.runs) + bytesOf(found.Same)
 		if m.File != nil && m.File.Deleted {
 			p.runs, p.gaps = []Run{{m.Start, m.End}}, true // nobody else has its pages
-		} else {
+		} else if !p.huge { // those a Tracker leaves alone
 			v.Same = append(v.Same, found.Same...)
 			v.watchable = append(v.watchable, watchable{
-				start: m.Start, end: m.End, watched: found.Watched, own: bytesOf(p.runs) + bytesOf(found.Same), changed: bytesOf(p.runs),
+				start: m.Start, end: m.End, watched: found.Watched, own: bytesOf(p.runs) + bytesOf(found.Same), changed: changed,
 				huge: found.Huge, file: m.File != nil || m.SharedID != 0, protected: found.Protected, span: span(p.runs),
 			})
 		}
@@ -216,7 +218,8 @@ func (v *Private) Split(twin int) error {
 		if n != len(entry) {
 			return fmt.Errorf("read the page map of a copy of process %d: %w", v.PID, err)
 		}
-		p.now = p.gaps || binary.LittleEndian.Uint64(entry[:])&(present|swapped) == 0
+		// Of huge pages the kernel takes the copy's away when it has no more of them.
+		p.now = p.gaps || p.huge || binary.LittleEndian.Uint64(entry[:])&(present|swapped) == 0
 	}
 	return nil
 }

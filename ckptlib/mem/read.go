@@ -38,6 +38,8 @@ type batch struct {
 	// gaps tells that pages may be beyond the end of a mapped file: they count as
 	// zeros.
 	gaps bool
+	// lost, if not nil, is told what cannot be read: the process runs.
+	lost func(Run)
 }
 
 // A Keeper keeps pages for later.
@@ -113,6 +115,10 @@ func (b *batch) give(buf []byte, sink Sink) error {
 
 // read fills buf with the runs, one after the other.
 func (b *batch) read(buf []byte) error {
+	if b.lost != nil {
+		b.readRunning(buf)
+		return nil
+	}
 	if b.file == nil {
 		err := b.readv(buf)
 		if err == nil || !b.gaps {
@@ -134,6 +140,23 @@ func (b *batch) read(buf []byte) error {
 		}
 	}
 	return nil
+}
+
+// readRunning reads what it can and leaves that in the batch.
+func (b *batch) readRunning(buf []byte) {
+	if b.readv(buf) == nil {
+		return
+	}
+	all := b.runs
+	b.runs = nil
+	for _, r := range all {
+		if b.readAt(buf[:r.Bytes()], r.Start) != nil {
+			b.lost(r)
+			continue
+		}
+		b.runs = append(b.runs, r)
+		buf = buf[r.Bytes():]
+	}
 }
 
 // readv reads all runs by one call.

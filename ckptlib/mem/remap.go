@@ -17,8 +17,12 @@ import (
 // to the process, some hundred at a time.
 func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 	var group []*image.Mapping
+	b := r.Batch() // of anonymous memory
 	flush := func() error {
-		err := mapFiles(p, r, group, src)
+		err := b.Run()
+		if err == nil {
+			err = mapFiles(p, r, im, group, src)
+		}
 		group = group[:0]
 		return err
 	}
@@ -30,16 +34,22 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 			continue
 		case m.SharedID != 0:
 			if shmid, size, sysv = src.ShmID(m.SharedID); sysv {
-				err = attach(r, im, m, shmid, roundUp(size))
+				if err = b.Run(); err == nil {
+					err = attach(r, im, m, shmid, roundUp(size))
+				}
 				break
 			}
 			fallthrough
-		case m.File != nil:
+		case m.File != nil, src.Lazy(im, m):
 			if group = append(group, m); len(group) == pod.MaxHand {
 				err = flush()
 			}
+		case m.HugePage != 0:
+			if err = b.Run(); err == nil {
+				err = mapHuge(r, im, m, src)
+			}
 		default:
-			err = mapOne(r, m, ^uint64(0), unix.MAP_ANONYMOUS)
+			err = mapAt(b, m, ^uint64(0), unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, m.Offset)
 		}
 		if err != nil {
 			return err
@@ -52,7 +62,7 @@ func mapAll(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 }
 
 // mapFiles opens, hands over and maps.
-func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) error {
+func mapFiles(p *pod.Pod, r *tracer.Remote, im *image.Process, ms []*image.Mapping, src Source) error {
 	if len(ms) == 0 {
 		return nil
 	}
@@ -81,10 +91,13 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) err
 		if !ok {
 			var fd int
 			var err error
-			if m.SharedID != 0 {
+			switch {
+			case m.SharedID != 0:
 				fd, err = src.Shared(m.SharedID, o.flags)
-			} else {
+			case m.File != nil:
 				fd, err = src.File(m.File, o.flags)
+			default:
+				fd, err = src.Pages(im)
 			}
 			if err != nil {
 				return fmt.Errorf("map %s: %w", m.Name, err)
@@ -98,17 +111,25 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, ms []*image.Mapping, src Source) err
 	if err != nil {
 		return err
 	}
+	b := r.Batch()
 	for i, m := range ms {
-		if err := mapOne(r, m, uint64(got[which[i]]), 0); err != nil {
+		offset := m.Offset
+		if m.SharedID == 0 && m.File == nil {
+			offset = m.Start // the file has the pages of the process at their addresses
+		}
+		if err := mapAt(b, m, uint64(got[which[i]]), unix.MAP_FIXED_NOREPLACE, offset); err != nil {
 			return err
 		}
+	}
+	if err := b.Run(); err != nil {
+		return err
 	}
 	_, err = r.Syscall(unix.SYS_CLOSE_RANGE, pod.HandFD+1, ^uint64(0)>>32, 0)
 	return err
 }
 
-func mapOne(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64) error {
-	flags |= unix.MAP_FIXED_NOREPLACE
+// mapAt adds to a batch the call that makes a mapping.
+func mapAt(b *tracer.Batch, m *image.Mapping, fd uint64, flags uint64, offset uint64) error {
 	if m.Shared {
 		flags |= unix.MAP_SHARED
 	} else {
@@ -120,10 +141,12 @@ func mapOne(r *tracer.Remote, m *image.Mapping, fd uint64, flags uint64) error {
 	if m.NoReserve {
 		flags |= unix.MAP_NORESERVE
 	}
-	if _, err := r.Syscall(unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot), flags, fd, m.Offset); err != nil {
-		return fmt.Errorf("map %#x-%#x %s: %w", m.Start, m.End, m.Name, err)
-	}
-	return nil
+	return b.Ask(0, func(_ uint64, _ []byte, err error) error {
+		if err != nil {
+			err = fmt.Errorf("map %#x-%#x %s: %w", m.Start, m.End, m.Name, err)
+		}
+		return err
+	}, unix.SYS_MMAP, m.Start, m.End-m.Start, uint64(m.Prot), flags, fd, offset)
 }
 
 // attach maps a System V segment of size bytes, or the part of it that was
@@ -142,7 +165,7 @@ func attach(r *tracer.Remote, im *image.Process, m *image.Mapping, shmid int, si
 	at := m.Start
 	if !whole {
 		var err error
-		scratch := procfs.VMA{Start: uint64(r.Scratch()), End: uint64(r.Scratch()) + tracer.ScratchSize}
+		scratch := procfs.VMA{Start: uint64(r.Scratch()), End: uint64(r.Scratch()) + tracer.RoomSize}
 		if at, err = hole(size, []procfs.VMA{scratch}, im); err != nil {
 			return err
 		}

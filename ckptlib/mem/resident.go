@@ -28,7 +28,7 @@ func (s *SharedSet) Resident(r *tracer.Remote, vmas []procfs.VMA) error {
 	b := r.Batch()
 	for i := range vmas {
 		v := &vmas[i]
-		dev, err := parseDev(v.Dev)
+		dev, err := ParseDev(v.Dev)
 		if err != nil || !v.Shared {
 			continue
 		}

@@ -22,6 +22,12 @@ type Source interface {
 	// ShmID is the System V id of a shared memory object and its size in bytes, ok
 	// false if it is none.
 	ShmID(id image.SharedID) (shmid int, size uint64, ok bool)
+	// Lazy tells whether a mapping of a process gets its content later, and Pages
+	// opens the file from which it does.
+	Lazy(p *image.Process, m *image.Mapping) bool
+	Pages(p *image.Process) (int, error)
+	// Warn tells the user what is not as it was.
+	Warn(format string, args ...any)
 	// Exe opens the process's program.
 	Exe(path string) (int, error)
 }
@@ -30,9 +36,16 @@ type Source interface {
 // private pages (Fill). The stub keeps one mapping more, its scratch memory,
 // which proc's Finish takes away.
 //
+// vdso is the one that the program has known, if it is not this kernel's, else
+// nil: then the image gets mappings that it had not.
+//
 // Preconditions: r is entered in a fresh copy of the pod's init, whose mappings
 // are vmas.
-func Rebuild(p *pod.Pod, r *tracer.Remote, vmas []procfs.VMA, im *image.Process, src Source) error {
+func Rebuild(p *pod.Pod, r *tracer.Remote, vmas []procfs.VMA, im *image.Process, src Source, vdso []byte) error {
+	detour, err := makeDetour(vdso, vmas, im)
+	if err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
 	scratch, err := moveScratch(r, vmas, im)
 	if err != nil {
 		return fmt.Errorf("process %d: %w", im.PID, err)
@@ -44,6 +57,9 @@ func Rebuild(p *pod.Pod, r *tracer.Remote, vmas []procfs.VMA, im *image.Process,
 		return fmt.Errorf("process %d: %w", im.PID, err)
 	}
 	if err := mapAll(p, r, im, src); err != nil {
+		return fmt.Errorf("process %d: %w", im.PID, err)
+	}
+	if err := detour.write(r.TID); err != nil {
 		return fmt.Errorf("process %d: %w", im.PID, err)
 	}
 	if err := setMM(p, r, im, src); err != nil {
@@ -85,16 +101,11 @@ func hole(size uint64, vmas []procfs.VMA, im *image.Process) (uint64, error) {
 // moveScratch maps scratch memory where the image has nothing.
 func moveScratch(r *tracer.Remote, vmas []procfs.VMA, im *image.Process) (uint64, error) {
 	// Room for the vdso as well, which may have to step aside.
-	at, err := hole(tracer.ScratchSize+vdsoRoom, vmas, im)
+	at, err := hole(tracer.RoomSize+vdsoRoom, vmas, im)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := r.Syscall(unix.SYS_MMAP, at, tracer.ScratchSize, unix.PROT_READ|unix.PROT_WRITE,
-		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE, ^uint64(0), 0); err != nil {
-		return 0, fmt.Errorf("map scratch memory: %w", err)
-	}
-	r.UseScratch(tracer.Addr(at))
-	return at, nil
+	return at, r.MapScratch(tracer.Addr(at))
 }
 
 // clearOut unmaps the stub. Only the kernel's own mappings stay, in which the
@@ -107,75 +118,6 @@ func clearOut(r *tracer.Remote, vmas []procfs.VMA) error {
 		if _, err := r.Syscall(unix.SYS_MUNMAP, v.Start, v.End-v.Start); err != nil {
 			return fmt.Errorf("unmap the stub's %#x: %w", v.Start, err)
 		}
-	}
-	return nil
-}
-
-// vdsoRoom is more than the kernel's own mappings take, in bytes.
-const vdsoRoom = 1 << 20
-
-// moveVDSO moves vvar, vvar_vclock and vdso to where the program found them at
-// its start: glibc keeps pointers into them. A move that would overlap itself
-// takes a step aside.
-func moveVDSO(r *tracer.Remote, vmas []procfs.VMA, im *image.Process, scratch uint64) error {
-	var from []procfs.VMA
-	var to []image.Mapping
-	for _, v := range vmas {
-		if Kernel(v.Name) && v.Name != "[vsyscall]" {
-			from = append(from, v)
-		}
-	}
-	for _, m := range im.Mappings {
-		if Kernel(m.Name) {
-			to = append(to, m)
-		}
-	}
-	if err := sameVDSO(from, to); err != nil {
-		return err
-	}
-	if len(from) == 0 || from[0].Start == to[0].Start {
-		return nil
-	}
-	first, last := from[0].Start, from[len(from)-1].End
-	aside := scratch + tracer.ScratchSize
-	if to[0].Start < last && first < to[len(to)-1].End {
-		for i := range from {
-			if err := moveOne(r, &from[i], aside+from[i].Start-first); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range from {
-		if err := moveOne(r, &from[i], to[i].Start); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sameVDSO checks that this kernel's mappings have the image's layout.
-func sameVDSO(from []procfs.VMA, to []image.Mapping) error {
-	same := len(from) == len(to)
-	for i := range from {
-		same = same && from[i].Name == to[i].Name && from[i].End-from[i].Start == to[i].End-to[i].Start &&
-			from[i].Start-from[0].Start == to[i].Start-to[0].Start
-	}
-	if !same {
-		return errors.New("this host's kernel lays out its vdso otherwise than the checkpoint's: restart on a host with the same kernel")
-	}
-	return nil
-}
-
-// moveOne moves one mapping. The thread executes in the vdso itself; it never
-// returns to the instruction after the call, so that the call may move it.
-func moveOne(r *tracer.Remote, v *procfs.VMA, to uint64) error {
-	size := v.End - v.Start
-	if _, err := r.Syscall(unix.SYS_MREMAP, v.Start, size, size, unix.MREMAP_MAYMOVE|unix.MREMAP_FIXED, to); err != nil {
-		return fmt.Errorf("move %s to %#x: %w", v.Name, to, err)
-	}
-	v.Start, v.End = to, to+size
-	if v.Name == "[vdso]" {
-		return r.MoveGadget(tracer.Addr(to))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package mem
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"strconv"
@@ -89,7 +90,7 @@ func (s *SharedSet) kindOf(name string, dev uint64) (kind string, ok bool) {
 		return image.SharedSysV, true
 	case strings.HasPrefix(name, "/memfd:"):
 		return image.SharedMemfd, true
-	case name == "/dev/zero" && major(dev) == 0:
+	case name == "/dev/zero" && major(dev) == 0, name == anonHuge:
 		return image.SharedAnon, true
 	case dev == s.shmDev:
 		return image.SharedTmpfs, true
@@ -102,7 +103,7 @@ func (s *SharedSet) kindOf(name string, dev uint64) (kind string, ok bool) {
 // device. A private mapping does not show what the object is: of one without a
 // name it is all that is left, and belongs to the process.
 func (s *SharedSet) Mapping(pid int, v *procfs.VMA) (id image.SharedID, ok bool) {
-	dev, err := parseDev(v.Dev)
+	dev, err := ParseDev(v.Dev)
 	if err != nil {
 		return 0, false
 	}
@@ -115,8 +116,34 @@ func (s *SharedSet) Mapping(pid int, v *procfs.VMA) (id image.SharedID, ok bool)
 	if !v.Shared {
 		return o.ID, true
 	}
-	o.views = append(o.views, view{pid, v.Start, v.End, v.Offset, !v.Read, s.resident[viewKey{k, v.Offset, v.End - v.Start}]})
+	s.view(pid, v, o, s.resident[viewKey{k, v.Offset, v.End - v.Start}])
+	return o.ID, true
+}
+
+func (s *SharedSet) view(pid int, v *procfs.VMA, o *sharedObject, in resident) {
+	o.views = append(o.views, view{pid, v.Start, v.End, v.Offset, !v.Read, in})
 	o.Size = max(o.Size, int64(v.Offset+v.End-v.Start))
+}
+
+// Deleted notes a shared mapping of a deleted file of a disk, which is then saved
+// and restored as memory is; ok is false for one of something else. What has no
+// file system that is mounted looks like a deleted file in the root directory.
+func (s *SharedSet) Deleted(pid int, v *procfs.VMA) (id image.SharedID, ok bool) {
+	dev, err := ParseDev(v.Dev)
+	if err != nil {
+		return 0, false
+	}
+	var st unix.Stat_t
+	for dir := path.Dir(v.Name); unix.Stat(s.Root+dir, &st) != nil; dir = path.Dir(dir) {
+		if dir == "/" {
+			return 0, false
+		}
+	}
+	if st.Dev != dev {
+		return 0, false
+	}
+	o := s.add(Key{dev, v.Inode}, image.SharedDisk, v.Name, true)
+	s.view(pid, v, o, nil) // what is not in memory is on the disk
 	return o.ID, true
 }
 
@@ -129,11 +156,17 @@ func (s *SharedSet) File(fd int, st *unix.Stat_t, link string) (id image.SharedI
 	name, deleted := strings.CutSuffix(link, " (deleted)")
 	kind, ok := s.kindOf(name, st.Dev)
 	if !ok {
-		return 0, false, nil
+		if s.byKey[Key{st.Dev, st.Ino}] == nil {
+			return 0, false, nil
+		}
+		kind = image.SharedDisk // it is mapped, too
 	}
 	o := s.add(Key{st.Dev, st.Ino}, kind, name, deleted)
 	o.Size, o.Mode, o.Deleted = st.Size, st.Mode, st.Nlink == 0 // it may have another name
 	if kind == image.SharedMemfd {
+		if o.HugePage, err = hugePageOf(fd); err != nil {
+			return 0, false, fmt.Errorf("fstatfs of %s: %w", link, err)
+		}
 		if o.Seals, err = unix.FcntlInt(uintptr(fd), unix.F_GET_SEALS, 0); err != nil {
 			return 0, false, fmt.Errorf("F_GET_SEALS of %s: %w", link, err)
 		}
@@ -169,7 +202,7 @@ func (s *SharedSet) Named(rel string, st *unix.Stat_t) (image.SharedID, error) {
 func (s *SharedSet) Segment(dev uint64, shmid int, size int64) (id image.SharedID, mapped bool) {
 	for _, o := range s.list {
 		if o.Kind == image.SharedSysV && o.ShmID == shmid {
-			o.Size = size
+			o.Size = max(o.Size, size) // of huge pages there may be more than was asked for
 			return o.ID, len(o.views) > 0
 		}
 	}
@@ -178,10 +211,18 @@ func (s *SharedSet) Segment(dev uint64, shmid int, size int64) (id image.SharedI
 	return o.ID, false
 }
 
-// AddView tells where else an object can be read: size bytes at addr in pid.
-func (s *SharedSet) AddView(id image.SharedID, pid int, addr, size uint64) {
-	o := s.list[id-1]
-	o.views = append(o.views, view{pid: pid, start: addr, end: addr + size})
+// AddView tells where else an object can be read: at addr in pid, as a whole.
+func (s *SharedSet) AddView(id image.SharedID, pid int, addr uint64) error {
+	vmas, err := procfs.Maps(pid, true)
+	for i := range vmas {
+		if v := &vmas[i]; v.Start == addr {
+			o := s.list[id-1]
+			o.views = append(o.views, view{pid: pid, start: v.Start, end: v.End})
+			o.Size, o.HugePage = max(o.Size, int64(v.End-v.Start)), v.HugePage
+			return nil
+		}
+	}
+	return errors.Join(err, fmt.Errorf("process %d has nothing mapped at %#x", pid, addr))
 }
 
 // Objects lists what was collected, by ID, each with its page object.
@@ -194,8 +235,8 @@ func (s *SharedSet) Objects(first image.ObjectID) []image.Shared {
 	return out
 }
 
-// parseDev turns the "fe:01" of /proc/PID/maps into stat(2)'s encoding.
-func parseDev(s string) (uint64, error) {
+// ParseDev turns the "fe:01" of /proc/PID/maps into stat(2)'s encoding.
+func ParseDev(s string) (uint64, error) {
 	ma, mi, _ := strings.Cut(s, ":")
 	a, err := strconv.ParseUint(ma, 16, 32)
 	if err != nil {

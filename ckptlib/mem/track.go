@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
@@ -24,6 +25,9 @@ type Tracker struct {
 	// resting are mappings, by their start, that are written to so much that
 	// noting it costs more than it saves: for how many calls of Watch yet.
 	resting map[uint64]int
+	// hot are mappings, by their start, that are not read before the pause, as
+	// what is read is soon written to again: for how many calls of Watch yet.
+	hot map[uint64]int
 }
 
 // rest is how often a mapping is left alone once most of it has changed.
@@ -35,15 +39,14 @@ var ErrUntracked = errors.New("pages are not tracked")
 
 // From include/uapi/linux/userfaultfd.h.
 const (
-	uffdUserModeOnly    = 1
-	uffdAPI             = 0xaa
-	uffdFeatureFaultWP  = 1 << 0
-	uffdFeatureWPAsync  = 1 << 15
-	uffdioAPI           = 0xc018aa3f
-	uffdioRegister      = 0xc020aa00
-	uffdioUnregister    = 0x8010aa01
-	uffdRegisterModeWP  = 1 << 1
-	pidfdGetfdNoOptions = 0
+	uffdUserModeOnly   = 1
+	uffdAPI            = 0xaa
+	uffdFeatureFaultWP = 1 << 0
+	uffdFeatureWPAsync = 1 << 15
+	uffdioAPI          = 0xc018aa3f
+	uffdioRegister     = 0xc020aa00
+	uffdioUnregister   = 0x8010aa01
+	uffdRegisterModeWP = 1 << 1
 )
 
 type (
@@ -60,16 +63,11 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: userfaultfd: %w", ErrUntracked, err)
 	}
-	pidfd, err := unix.PidfdOpen(pid, 0)
-	fd := -1
-	if err == nil {
-		fd, err = unix.PidfdGetfd(pidfd, int(theirs), pidfdGetfdNoOptions)
-		_ = unix.Close(pidfd) // it was only looked through
-	}
+	fd, err := linux.GetFD(pid, int(theirs))
 	if _, cerr := r.Syscall(unix.SYS_CLOSE, theirs); cerr != nil {
 		err = errors.Join(err, cerr)
 	}
-	t := &Tracker{fd: fd, watched: map[uint64]bool{}, resting: map[uint64]int{}}
+	t := &Tracker{fd: fd, watched: map[uint64]bool{}, resting: map[uint64]int{}, hot: map[uint64]int{}}
 	if err == nil {
 		err = t.handshake()
 	}
@@ -159,6 +157,11 @@ func (t *Tracker) Watch(v *Private) error {
 		return err
 	}
 	defer s.Close()
+	for start := range t.hot {
+		if t.hot[start]--; t.hot[start] == 0 {
+			delete(t.hot, start)
+		}
+	}
 	for i := range v.watchable {
 		w := &v.watchable[i]
 		var err error

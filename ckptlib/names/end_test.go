@@ -1,7 +1,6 @@
 package names
 
 import (
-	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -46,23 +45,4 @@ func TestRunEndsWithTheLastProcess(t *testing.T) {
 		t.Error("Run:", err)
 	}
 	v.ran <- nil
-}
-
-// Kernels before 6.9 have pidfds of processes only.
-func TestDescriptorOfAThreadIsFoundWithoutThreadPidfds(t *testing.T) {
-	was := noThreadPidfd.Load()
-	noThreadPidfd.Store(true)
-	defer noThreadPidfd.Store(was)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		fd, err := borrow(unix.Gettid(), 0)
-		if err != nil {
-			t.Error("borrow from a thread:", err)
-			return
-		}
-		unix.Close(fd)
-	}()
-	<-done
 }

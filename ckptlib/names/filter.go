@@ -19,45 +19,54 @@ const (
 
 // Filter returns the program that Install installs: the calls that name an
 // internet address, connect, bind, getsockname, getpeername, and accept and
-// accept4 if they ask for the peer's name, go to the listener; every other call
-// is allowed. So are all calls of other architectures: i386 programs are not
-// translated. The numbers of x32 calls have bit 30 set and equal none of these.
-func Filter() []unix.SockFilter {
+// accept4 if they ask for the peer's name, go to the listener, with memory also
+// those of MemoryCalls; every other call is allowed. So are all calls of other
+// architectures: i386 programs are not translated. The numbers of x32 calls have
+// bit 30 set and equal none of these.
+func Filter(memory bool) []unix.SockFilter {
 	const (
 		load  = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
 		equal = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
 		ret   = unix.BPF_RET | unix.BPF_K
 	)
-	const (
-		pointer = 9 // index of the test for an address pointer that is not NULL
-		allow   = 13
-		notify  = 14
+	plain := []uint32{unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_GETSOCKNAME, unix.SYS_GETPEERNAME}
+	if memory {
+		plain = append(plain, MemoryCalls...)
+	}
+	first := 3 // index of the first test of a number
+	var (
+		accept  = first + len(plain)
+		pointer = accept + 2 // index of the test for an address pointer that is not NULL
+		allow   = pointer + 4
+		notify  = allow + 1
 	)
 	jump := func(at int, k uint32, yes, no int) unix.SockFilter {
 		return unix.SockFilter{Code: equal, Jt: uint8(yes - at - 1), Jf: uint8(no - at - 1), K: k}
 	}
-	return []unix.SockFilter{
+	out := []unix.SockFilter{
 		{Code: load, K: dataArch},
 		jump(1, unix.AUDIT_ARCH_X86_64, 2, allow),
 		{Code: load, K: dataNr},
-		jump(3, unix.SYS_CONNECT, notify, 4),
-		jump(4, unix.SYS_BIND, notify, 5),
-		jump(5, unix.SYS_GETSOCKNAME, notify, 6),
-		jump(6, unix.SYS_GETPEERNAME, notify, 7),
-		jump(7, unix.SYS_ACCEPT, pointer, 8),
-		jump(8, unix.SYS_ACCEPT4, pointer, allow),
-		{Code: load, K: dataArg1Low},
-		jump(10, 0, 11, notify),
-		{Code: load, K: dataArg1Hi},
-		jump(12, 0, allow, notify),
-		{Code: ret, K: unix.SECCOMP_RET_ALLOW},
-		{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF},
 	}
+	for i, nr := range plain {
+		out = append(out, jump(first+i, nr, notify, first+i+1))
+	}
+	return append(out,
+		jump(accept, unix.SYS_ACCEPT, pointer, accept+1),
+		jump(accept+1, unix.SYS_ACCEPT4, pointer, allow),
+		unix.SockFilter{Code: load, K: dataArg1Low},
+		jump(pointer+1, 0, pointer+2, notify),
+		unix.SockFilter{Code: load, K: dataArg1Hi},
+		jump(pointer+3, 0, allow, notify),
+		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_ALLOW},
+		unix.SockFilter{Code: ret, K: unix.SECCOMP_RET_USER_NOTIF},
+	)
 }
 
 // Install puts the filter on the calling thread and returns its listener, which
 // is close-on-exec and belongs to the caller. Threads and processes that this
-// thread makes from now on inherit the filter; it cannot be taken off again.
+// thread makes from now on inherit the filter; it cannot be taken off again. With
+// memory set it is as of a pod whose memory is read lazily.
 //
 // A thread without CAP_SYS_ADMIN in its user namespace gives up gaining
 // privileges by exec (no_new_privs) for the filter's sake; the init of a pod has
@@ -69,13 +78,13 @@ func Filter() []unix.SockFilter {
 // a checkpoint could not suspend it, and no signal interrupts the call. Without
 // it the thread stops at once with ERESTARTSYS in its registers and repeats the
 // call when it goes on.
-func Install() (listenerFD int, err error) {
-	listenerFD, err = install(0)
+func Install(memory bool) (listenerFD int, err error) {
+	listenerFD, err = install(memory, 0)
 	if errors.Is(err, unix.EACCES) {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return -1, os.NewSyscallError("prctl(PR_SET_NO_NEW_PRIVS)", err)
 		}
-		listenerFD, err = install(0)
+		listenerFD, err = install(memory, 0)
 	}
 	switch {
 	case errors.Is(err, unix.EBUSY):
@@ -87,8 +96,8 @@ func Install() (listenerFD int, err error) {
 	return listenerFD, err
 }
 
-func install(flags uintptr) (int, error) {
-	f := Filter()
+func install(memory bool, flags uintptr) (int, error) {
+	f := Filter(memory)
 	prog := unix.SockFprog{Len: uint16(len(f)), Filter: &f[0]}
 	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER|flags, uintptr(unsafe.Pointer(&prog)))

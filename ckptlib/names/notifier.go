@@ -26,6 +26,8 @@ type Notifier struct {
 	fd    int
 	table *Table
 	peers Peers
+	// memory is asked before a call of MemoryCalls goes on.
+	memory Memory
 
 	// act is held for reading while the state of a socket is being changed, and
 	// for writing between Suspend and Resume. It is taken before mu.
@@ -40,13 +42,14 @@ type Notifier struct {
 }
 
 // New makes the notifier of the pod whose filter has this listener, which stays
-// the caller's. A nil peers is for a pod that is a whole job.
-func New(listenerFD int, table *Table, peers Peers) *Notifier {
+// the caller's. A nil peers is for a pod that is a whole job, a nil memory for one
+// whose memory is not read lazily.
+func New(listenerFD int, table *Table, peers Peers, memory Memory) *Notifier {
 	// The thread and the supervisor take turns, so the kernel does well to wake
 	// one where the other ran (Linux 6.6; older ones do without).
 	_, _, _ = unix.Syscall(unix.SYS_IOCTL, uintptr(listenerFD), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
 	return &Notifier{
-		fd: listenerFD, table: table, peers: peers,
+		fd: listenerFD, table: table, peers: peers, memory: memory,
 		tasks: map[int]*task{}, backlogs: map[uint64]*backlog{}, limit: 1024,
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 )
 
 // A victim is a process of a pod.
@@ -68,7 +70,7 @@ func inPod(t testing.TB, w *world, table *Table) *victim {
 func (v *victim) filtered(verb string, args ...any) {
 	v.t.Helper()
 	theirs := v.number(verb, args...)
-	fd, err := borrow(v.tid, theirs)
+	fd, err := linux.GetFD(v.tid, theirs)
 	if err != nil {
 		v.t.Fatal("fetch the listener:", err)
 	}
@@ -86,7 +88,7 @@ func (v *victim) closeListener() {
 }
 
 func (v *victim) serve(table *Table, p Peers) {
-	v.notifier = New(v.listener, table, p)
+	v.notifier = New(v.listener, table, p, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	v.cancel, v.ran = cancel, make(chan error, 1)
 	go func() { v.ran <- v.notifier.Run(ctx) }()

@@ -5,12 +5,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 )
 
 // ours fetches a victim's socket as the agent does.
 func ours(t *testing.T, v *victim, fd int) int {
 	t.Helper()
-	s, err := borrow(v.tid, fd)
+	s, err := linux.GetFD(v.tid, fd)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,55 +2,11 @@ package names
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net/netip"
-	"os"
-	"strings"
-	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
-
-// noThreadPidfd is set once the kernel is known to lack PIDFD_THREAD (Linux 6.9).
-var noThreadPidfd atomic.Bool
-
-// borrow duplicates descriptor fd of the thread's process: the same open file
-// description under a number of this process.
-func borrow(tid, fd int) (int, error) {
-	p := -1
-	err := error(unix.EINVAL)
-	if !noThreadPidfd.Load() {
-		p, err = unix.PidfdOpen(tid, unix.PIDFD_THREAD)
-	}
-	if errors.Is(err, unix.EINVAL) {
-		noThreadPidfd.Store(true)
-		var tgid int
-		if tgid, err = processOf(tid); err != nil {
-			return -1, err
-		}
-		p, err = unix.PidfdOpen(tgid, 0)
-	}
-	if err != nil {
-		return -1, os.NewSyscallError("pidfd_open", err)
-	}
-	defer unix.Close(p)
-	return unix.PidfdGetfd(p, fd, 0)
-}
-
-func processOf(tid int) (int, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", tid))
-	if err != nil {
-		return 0, err
-	}
-	var tgid int
-	_, rest, _ := strings.Cut(string(b), "\nTgid:")
-	if _, err := fmt.Sscan(rest, &tgid); err != nil {
-		return 0, fmt.Errorf("read the process of thread %d: %w", tid, err)
-	}
-	return tgid, nil
-}
 
 func readMemory(tid int, addr uint64, b []byte) error {
 	return transfer(unix.SYS_PROCESS_VM_READV, tid, addr, b)

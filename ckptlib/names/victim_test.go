@@ -44,7 +44,7 @@ func victimCall(verb string, args []string) (string, error) {
 	case "tid":
 		return strconv.Itoa(unix.Gettid()), nil
 	case "install":
-		fd, err := install(uintptr(n[0]))
+		fd, err := install(false, uintptr(n[0]))
 		return strconv.Itoa(fd), err
 	case "unprivileged":
 		return victimUnprivileged()
@@ -97,7 +97,7 @@ func victimUnprivileged() (string, error) {
 	if err := unix.Capset(&h, &(&[2]unix.CapUserData{})[0]); err != nil {
 		return "", err
 	}
-	return number(Install())
+	return number(Install(false))
 }
 
 // victimConnects makes connections, waits for the end of each, and prints how

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 )
 
 // A visit is the service of one notification.
@@ -47,7 +49,11 @@ const maxTold = 2
 func (v *visit) serve() {
 	defer v.leave()
 	v.sock = -1
-	fd, err := borrow(v.tid, int(int32(v.req.Args[0])))
+	if isMemoryCall(v.req.Nr) {
+		v.memoryCall()
+		return
+	}
+	fd, err := linux.GetFD(v.tid, int(int32(v.req.Args[0])))
 	if err != nil {
 		v.goOn()
 		return

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib/fuse"
 	"github.com/gompirun/gompirun/ckptlib/names"
 )
 
@@ -32,12 +33,17 @@ type setup struct {
 	// Clock, if not nil, are the offsets in nanoseconds of the pod's
 	// CLOCK_MONOTONIC and CLOCK_BOOTTIME from the host's.
 	Clock *[2]int64
+	// Lazy asks for a file system that the agent serves.
+	Lazy bool
 }
 
-// report is the setup's only message, sent just before the stub takes over; a
-// listener's descriptor comes with it.
+// report is the setup's only message, sent just before the stub takes over. The
+// descriptors of the filter's listener and of the lazy file system, its device and
+// its root directory, come with it.
 type report struct {
 	Error string
+	// NotLazy is why there is no lazy file system.
+	NotLazy string
 }
 
 // init keeps the main goroutine on the process's first thread, where the
@@ -89,20 +95,30 @@ func becomeInit() error {
 	if err != nil {
 		return err
 	}
-	var rights []byte
+	var r report
+	var lazy []int
+	if s.Lazy {
+		if device, root, err := fuse.Mount(); err != nil {
+			r.NotLazy = err.Error()
+		} else {
+			lazy = []int{device, root}
+		}
+	}
+	var rights []int
 	if s.Filter {
-		l, err := names.Install()
+		l, err := names.Install(len(lazy) > 0)
 		if err != nil {
 			return fmt.Errorf("install the address filter: %w", err)
 		}
 		unix.CloseOnExec(l)
-		rights = unix.UnixRights(l)
+		rights = append(rights, l)
 	}
-	b, err := json.Marshal(report{})
+	rights = append(rights, lazy...)
+	b, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	if err := unix.Sendmsg(HandFD, b, rights, nil, unix.MSG_NOSIGNAL); err != nil {
+	if err := unix.Sendmsg(HandFD, b, unix.UnixRights(rights...), nil, unix.MSG_NOSIGNAL); err != nil {
 		return fmt.Errorf("report to the agent: %w", err)
 	}
 	return syscall.Exec("/proc/self/fd/"+strconv.Itoa(stub), []string{"gompirun-pod"}, nil)

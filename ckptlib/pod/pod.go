@@ -27,6 +27,9 @@ type Config struct {
 	// Clock, if not nil, are the offsets in nanoseconds of CLOCK_MONOTONIC and
 	// CLOCK_BOOTTIME from the host's.
 	Clock *[2]int64
+	// Lazy asks for a file system that the agent serves, and for a filter that
+	// sends calls to the agent which must not meet memory mapped from it.
+	Lazy bool
 }
 
 // A Pod is a running pod. Its agent owns it.
@@ -36,6 +39,10 @@ type Pod struct {
 	// Filter is the listener of the address filter, -1 without one. The pod owns
 	// it until the caller takes it.
 	Filter int
+	// Lazy are the device and the root directory of the lazy file system, nil if
+	// there is none; NotLazy says why. The pod owns them until the caller takes them.
+	Lazy    *[2]int
+	NotLazy string
 	// VDSO is where the stub, and so every process born of it, has its vdso.
 	VDSO tracer.Addr
 
@@ -109,7 +116,7 @@ func Start(c Config) (*Pod, error) {
 	exits := make(chan Exit, 64)
 	p.Exits = exits
 	go p.reap(pidfd)
-	if err := p.ready(execed); err != nil {
+	if err := p.ready(execed, c); err != nil {
 		p.Kill()
 		return nil, err
 	}
@@ -171,7 +178,7 @@ func startError(err error) error {
 }
 
 // ready takes the setup's report and waits until the stub has taken over.
-func (p *Pod) ready(execed *os.File) error {
+func (p *Pod) ready(execed *os.File, c Config) error {
 	buf, oob := make([]byte, 64<<10), make([]byte, 128)
 	n, oobn, _, _, err := unix.Recvmsg(p.hand, buf, oob, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
@@ -191,11 +198,21 @@ func (p *Pod) ready(execed *os.File) error {
 	if err != nil {
 		return err
 	}
+	var fds []int
 	for _, m := range msgs {
-		if fds, err := unix.ParseUnixRights(&m); err == nil && len(fds) == 1 {
-			p.Filter = fds[0]
+		got, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			return err
 		}
+		fds = append(fds, got...)
 	}
+	if c.Filter && len(fds) > 0 {
+		p.Filter, fds = fds[0], fds[1:]
+	}
+	if len(fds) == 2 {
+		p.Lazy = &[2]int{fds[0], fds[1]}
+	}
+	p.NotLazy = r.NotLazy
 	return p.awaitStub(execed)
 }
 
@@ -286,6 +303,10 @@ func (p *Pod) end() {
 	_ = unix.Close(p.hand)
 	if p.Filter >= 0 {
 		_ = unix.Close(p.Filter)
+	}
+	if p.Lazy != nil {
+		_ = unix.Close(p.Lazy[0])
+		_ = unix.Close(p.Lazy[1])
 	}
 }
 

@@ -9,10 +9,16 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
-// Bury turns the stubs of zombies into zombies, and stops those that the job
-// had stopped. It comes when everything else about the tree is restored and
-// before any Finish, which takes away the SIGCHLD that parents get of it.
+// Bury ends the leaders of processes that have gone on without, turns the stubs
+// of zombies into zombies, and stops those that the job had stopped. It comes
+// when everything else about the tree is restored and before any Finish, which
+// takes away the SIGCHLD that parents get of it.
 func (t *Tree) Bury() error {
+	for _, s := range t.Stubs {
+		if err := t.endLeader(s); err != nil {
+			return fmt.Errorf("end the first thread of process %d: %w", s.Image.PID, err)
+		}
+	}
 	for _, s := range t.Stubs {
 		if s.Image.Stopped == 0 {
 			continue
@@ -77,7 +83,7 @@ func (t *Tree) bury(s *Stub) error {
 // stop stops a process as job control does, by SIGSTOP: other signals may be
 // refused to an orphaned process group. Every thread has its part in it.
 func (t *Tree) stop(s *Stub) error {
-	if _, err := t.tr.Deliver(s.PID, unix.SIGSTOP); err != nil {
+	if _, err := t.tr.Deliver(s.TIDs[0], unix.SIGSTOP); err != nil {
 		return err
 	}
 	for _, tid := range s.TIDs[1:] {

@@ -30,11 +30,12 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		p.Zombie = &image.Zombie{Status: t.Stat.ExitCode, Comm: t.Stat.Comm}
 		return p, nil
 	}
+	p.Leader = t.leader
 	p.Stopped, p.StopSeen = int(t.Stopped), t.stopSeen
-	if p.Exe, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", t.PID)); err != nil {
+	if p.Exe, err = os.Readlink(fmt.Sprintf("/proc/%d/exe", t.Lead)); err != nil {
 		return p, err
 	}
-	if p.FS.Cwd, err = os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.PID)); err != nil {
+	if p.FS.Cwd, err = os.Readlink(fmt.Sprintf("/proc/%d/cwd", t.Lead)); err != nil {
 		return p, err
 	}
 	p.FS.Umask = t.Status.Umask
@@ -58,11 +59,11 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 // captureThreads enters the leader, which is asked for what is the process's,
 // and meanwhile every other thread with the leader's scratch memory.
 func captureThreads(tr tracer.Tracing, t *Task, p *image.Process, waits *Waits, with func(*tracer.Remote) error) error {
-	abort, err := criticalSection(tr, t.PID)
+	abort, err := criticalSection(tr, t.Lead)
 	if err != nil {
 		return err
 	}
-	leader, err := tr.Enter(t.PID, t.VDSO)
+	leader, err := tr.Enter(t.Lead, t.VDSO)
 	if err != nil {
 		return err
 	}
@@ -123,14 +124,17 @@ func captureProcess(tr tracer.Tracing, r *tracer.Remote, b *tracer.Batch, t *Tas
 }
 
 // captureMM reads the addresses that the kernel keeps of a process.
-func captureMM(t *Task, p *image.Process) (err error) {
-	s := &t.Stat
+func captureMM(t *Task, p *image.Process) error {
+	s, err := procfs.ReadStat(fmt.Sprintf("/proc/%d", t.Lead))
+	if err != nil {
+		return err
+	}
 	p.MM = image.MM{
 		StartCode: s.StartCode, EndCode: s.EndCode, StartData: s.StartData, EndData: s.EndData,
 		StartBrk: s.StartBrk, StartStack: s.StartStack,
 		ArgStart: s.ArgStart, ArgEnd: s.ArgEnd, EnvStart: s.EnvStart, EnvEnd: s.EnvEnd,
 	}
-	p.MM.Auxv, err = os.ReadFile(fmt.Sprintf("/proc/%d/auxv", t.PID))
+	p.MM.Auxv, err = os.ReadFile(fmt.Sprintf("/proc/%d/auxv", t.Lead))
 	return err
 }
 

@@ -144,14 +144,14 @@ func capturePrctl(b *tracer.Batch, t *Task, p *image.Process) error {
 	if err != nil {
 		return err
 	}
-	if p.Prctl.Personality, err = number(t.PID, "personality", 16); err != nil {
+	if p.Prctl.Personality, err = number(t.Lead, "personality", 16); err != nil {
 		return err
 	}
 	// A kernel without ELF core dumps has no such file.
-	if filter, err := number(t.PID, "coredump_filter", 16); err == nil {
+	if filter, err := number(t.Lead, "coredump_filter", 16); err == nil {
 		p.Prctl.CoreFilter = &filter
 	}
-	oom, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", t.PID))
+	oom, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", t.Lead))
 	if err != nil {
 		return err
 	}

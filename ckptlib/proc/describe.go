@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
@@ -17,7 +18,8 @@ import (
 // A Task is a process that is stopped.
 type Task struct {
 	PID  int   // as this process sees it
-	TIDs []int // likewise, the leader first
+	Lead int   // likewise, its first thread that lives: PID, but for processes whose leader has ended
+	TIDs []int // likewise, the threads that live, Lead first
 	// PodPID is the pid in the pod.
 	PodPID int
 	Zombie bool
@@ -28,6 +30,8 @@ type Task struct {
 	Stat    procfs.Stat
 	VMAs    []procfs.VMA
 	VDSO    tracer.Addr
+
+	leader *image.Zombie // of a process that has gone on without
 
 	sharesFiles bool // with its parent
 	sharesFS    bool
@@ -59,15 +63,21 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 		} else if err != nil {
 			return fmt.Errorf("suspend: %w", err)
 		}
-		if err := t.threads(ts.stopped); err != nil {
+		if err := t.threads(ts.stopped); errors.Is(err, errEnded) {
 			return err
+		} else if err != nil {
+			return fmt.Errorf("suspend: %w", err)
 		}
 		if t.Stopped = t.groupStop(group); t.Stopped != 0 {
 			if parent := byPID[t.Stat.PPID]; parent != nil {
 				parent.stopped = append(parent.stopped, t)
 			}
 		}
-		if hint := t.refuse(&init); hint != "" {
+		parent := t.Stat.PPID
+		if p := byPID[parent]; p != nil {
+			parent = p.Lead
+		}
+		if hint := t.refuse(&init, parent); hint != "" {
 			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
 		}
 	}
@@ -86,7 +96,7 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 			return fmt.Errorf("process %d (%s) has no vdso and cannot be checkpointed", t.PodPID, t.Status.Name)
 		}
 		// The calls that are made in a process are those of 64-bit programs.
-		r, err := tr.Regs(t.PID)
+		r, err := tr.Regs(t.Lead)
 		if err != nil {
 			return fmt.Errorf("suspend process %d (%s): %w", t.PodPID, t.Status.Name, err)
 		}
@@ -132,22 +142,24 @@ func (t *Task) identify(tr tracer.Tracing) (err error) {
 func (t *Task) threads(stopped map[int]bool) error {
 	tids, err := procfs.Tasks(t.PID)
 	if err != nil {
-		return fmt.Errorf("suspend: %w", err)
+		return err
 	}
-	if t.Zombie {
-		if len(tids) > 1 {
-			return fmt.Errorf("process %d (%s): its first thread has ended and others run on: "+
-				"such a process cannot be checkpointed", t.PodPID, t.Status.Name)
-		}
-		return nil
+	t.TIDs, t.Lead = nil, t.PID
+	if !t.Zombie {
+		t.TIDs = []int{t.PID}
 	}
-	t.TIDs = []int{t.PID}
 	for _, tid := range tids {
 		if tid != t.PID && stopped[tid] {
 			t.TIDs = append(t.TIDs, tid)
 		}
 	}
-	return nil
+	switch {
+	case !t.Zombie || len(tids) == 1:
+		return nil
+	case len(t.TIDs) == 0:
+		return errEnded // its last threads are about to
+	}
+	return t.outlived()
 }
 
 // groupStop is the signal by which the job is stopping the process, 0 if none.
@@ -161,15 +173,16 @@ func (t *Task) groupStop(group map[int]unix.Signal) unix.Signal {
 	return 0
 }
 
-// refuse says why a process cannot be checkpointed and what to do, or "".
-func (t *Task) refuse(init *procfs.Status) string {
+// refuse says why a process cannot be checkpointed and what to do, or "". parent
+// is a thread of its parent.
+func (t *Task) refuse(init *procfs.Status, parent int) string {
 	if t.Zombie {
 		return ""
 	}
 	if t.Status.Seccomp == 1 || t.Status.SeccompFilters > init.SeccompFilters {
 		return "has confined itself by seccomp(2), which a restart cannot repeat: run the program without its sandbox"
 	}
-	if same, err := linux.SameMemory(t.PID, t.Stat.PPID); err != nil {
+	if same, err := linux.SameMemory(t.Lead, parent); err != nil {
 		return "cannot be compared with its parent: " + err.Error()
 	} else if same {
 		return "shares its memory with its parent (clone with CLONE_VM): such a process cannot be checkpointed"
@@ -180,7 +193,7 @@ func (t *Task) refuse(init *procfs.Status) string {
 // mappings reads the mappings of all processes.
 func (ts *Tasks) mappings() error {
 	return ts.Each(func(t *Task) (err error) {
-		t.VMAs, err = procfs.Maps(t.PID, false)
+		t.VMAs, err = procfs.Maps(t.Lead, false)
 		for _, v := range t.VMAs {
 			if v.Name == "[vdso]" {
 				t.VDSO = tracer.Addr(v.Start)

@@ -22,22 +22,22 @@ const quickFlags = 64 << 20
 // files in /proc of one that is not dumpable are readable only while it is
 // stopped.
 func (t *Task) ReadFlags(must bool) error {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", t.PID))
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", t.Lead))
 	if err != nil {
 		return err
 	}
 	f := strings.Fields(string(b))
 	if len(f) < 2 {
-		return fmt.Errorf("parse /proc/%d/statm: %q", t.PID, b)
+		return fmt.Errorf("parse /proc/%d/statm: %q", t.Lead, b)
 	}
 	resident, err := strconv.ParseInt(f[1], 10, 64)
 	if err != nil {
-		return fmt.Errorf("parse /proc/%d/statm: %w", t.PID, err)
+		return fmt.Errorf("parse /proc/%d/statm: %w", t.Lead, err)
 	}
 	if !must && !t.hidden && resident*int64(os.Getpagesize()) > quickFlags && !t.Status.Locked && !swapping() {
 		return nil
 	}
-	t.VMAs, err = procfs.Maps(t.PID, true)
+	t.VMAs, err = procfs.Maps(t.Lead, true)
 	return err
 }
 

@@ -16,7 +16,7 @@ import (
 // its descriptors.
 func (t *Task) show(tr tracer.Tracing) error {
 	var st unix.Stat_t
-	if err := unix.Stat(fmt.Sprintf("/proc/%d/auxv", t.PID), &st); err != nil {
+	if err := unix.Stat(fmt.Sprintf("/proc/%d/auxv", t.Lead), &st); err != nil {
 		return err
 	}
 	if me := uint32(os.Geteuid()); me == 0 || st.Uid == me {
@@ -53,10 +53,10 @@ func settable(dumpable uint64) uint64 {
 	return 0
 }
 
-// InLeader calls fn with a Remote in the leader of a stopped process that has no
+// InLeader calls fn with a Remote in the first thread of a stopped process that has no
 // scratch memory.
 func (t *Task) InLeader(tr tracer.Tracing, fn func(*tracer.Remote) error) error {
-	return inThread(tr, t.PID, t.VDSO, fn)
+	return inThread(tr, t.Lead, t.VDSO, fn)
 }
 
 // inThread is InLeader for any stopped thread.

@@ -30,16 +30,16 @@ var eintr = map[uint64]limitReader{
 
 // A limitReader tells the time limit of a call, 0 if it has none. A limit that
 // cannot be read is none: the kernel sees to it.
-type limitReader func(tgid, tid int, r *tracer.Regs) time.Duration
+type limitReader func(tid int, r *tracer.Regs) time.Duration
 
-func unlimited(int, int, *tracer.Regs) time.Duration { return 0 }
+func unlimited(int, *tracer.Regs) time.Duration { return 0 }
 
-func milliseconds(_, _ int, r *tracer.Regs) time.Duration {
+func milliseconds(_ int, r *tracer.Regs) time.Duration {
 	return time.Duration(max(int32(r.R10), 0)) * time.Millisecond
 }
 
 func timespec(at func(*tracer.Regs) uint64) limitReader {
-	return func(_, tid int, r *tracer.Regs) time.Duration {
+	return func(tid int, r *tracer.Regs) time.Duration {
 		var b [16]byte
 		if at(r) == 0 || tracer.ReadMemory(tid, tracer.Addr(at(r)), b[:]) != nil {
 			return 0
@@ -55,16 +55,16 @@ func duration(sec, nsec int64) time.Duration {
 	return time.Duration(sec)*time.Second + time.Duration(nsec)
 }
 
-func received(tgid, _ int, r *tracer.Regs) time.Duration {
-	return socketLimit(tgid, int(r.Rdi), unix.SO_RCVTIMEO)
+func received(tid int, r *tracer.Regs) time.Duration {
+	return socketLimit(tid, int(r.Rdi), unix.SO_RCVTIMEO)
 }
 
-func sent(tgid, _ int, r *tracer.Regs) time.Duration {
-	return socketLimit(tgid, int(r.Rdi), unix.SO_SNDTIMEO)
+func sent(tid int, r *tracer.Regs) time.Duration {
+	return socketLimit(tid, int(r.Rdi), unix.SO_SNDTIMEO)
 }
 
-func socketLimit(tgid, num, option int) time.Duration {
-	fd, err := linux.GetFD(tgid, num)
+func socketLimit(tid, num, option int) time.Duration {
+	fd, err := linux.GetFD(tid, num)
 	if err != nil {
 		return 0
 	}
@@ -99,12 +99,12 @@ const maxMark = 1<<31 - 1
 
 // limit returns the mark with which a call is to be made again, 0 for one without
 // a limit, and whether its time is over instead.
-func (w *Waits) limit(tgid, tid int, r *tracer.Regs) (mark uint64, over bool) {
+func (w *Waits) limit(tid int, r *tracer.Regs) (mark uint64, over bool) {
 	if l, ok := w.limits[tid]; ok && l.mark == r.Orig_rax>>32 {
 		return l.mark, time.Since(l.since) >= l.limit
 	}
 	delete(w.limits, tid)
-	limit := eintr[callOf(r)](tgid, tid, r)
+	limit := eintr[callOf(r)](tid, r)
 	if limit == 0 {
 		return 0, false
 	}

@@ -50,7 +50,7 @@ func (d domain) left(t *Task) (string, error) {
 		if !ok {
 			continue
 		}
-		own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", t.PID, ns.own))
+		own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", t.Lead, ns.own))
 		if err != nil {
 			return "", err
 		}
@@ -60,7 +60,7 @@ func (d domain) left(t *Task) (string, error) {
 				"run gompirun inside of the container, or the program without its sandbox", nil
 		}
 	}
-	root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", t.PID))
+	root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", t.Lead))
 	if err != nil {
 		return "", err
 	}

@@ -82,7 +82,7 @@ func (w *Waits) again(tr tracer.Tracing, tid int, r tracer.Regs) error {
 			return nil // its handler decides
 		}
 	}
-	mark, over := w.limit(s.TGID, tid, &r)
+	mark, over := w.limit(tid, &r)
 	r.Orig_rax = ^uint64(0)
 	if over {
 		r.Rax = timedOut(call)

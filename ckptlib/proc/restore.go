@@ -23,9 +23,14 @@ func (t *Tree) Restore(s *Stub) error {
 	if err := restorePrctl(r, p); err != nil {
 		return err
 	}
-	s.TIDs, s.threads = []int{s.PID}, []*tracer.Remote{r}
+	others := p.Threads
+	s.TIDs, s.threads = nil, nil
+	if p.Leader == nil {
+		s.TIDs, s.threads = []int{s.PID}, []*tracer.Remote{r}
+		others = p.Threads[1:]
+	}
 	const shared = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
-	for _, th := range p.Threads[1:] {
+	for _, th := range others {
 		tid, err := pod.Clone(t.tr, r, pod.CloneArgs{Flags: shared, PID: th.TID})
 		if err != nil {
 			return err
@@ -100,7 +105,8 @@ func restoreLimits(pid int, p *image.Process) error {
 // the scratch memory away and sets the registers. The process is what it was,
 // and stopped; Release lets it run.
 //
-// Preconditions: Restore and everything else that needs a Remote in it is done.
+// Preconditions: Restore, Bury and everything else that needs a Remote in it is
+// done.
 func (t *Tree) Finish(s *Stub) error {
 	p, r := s.Image, s.Remote
 	if p.Zombie != nil {
@@ -108,6 +114,11 @@ func (t *Tree) Finish(s *Stub) error {
 	}
 	for _, th := range s.threads {
 		if err := restoreCreds(th, p); err != nil {
+			return err
+		}
+	}
+	for i, th := range s.threads {
+		if err := restoreDeathSignal(th, &p.Threads[i]); err != nil {
 			return err
 		}
 	}
@@ -125,7 +136,7 @@ func (t *Tree) Finish(s *Stub) error {
 	if err := armTimers(r, p); err != nil {
 		return err
 	}
-	if _, err := r.Syscall(unix.SYS_MUNMAP, uint64(r.Scratch()), tracer.ScratchSize); err != nil {
+	if _, err := r.Syscall(unix.SYS_MUNMAP, uint64(r.Scratch()), tracer.RoomSize); err != nil {
 		return fmt.Errorf("unmap the scratch memory: %w", err)
 	}
 	for i, tid := range s.TIDs {

@@ -60,7 +60,7 @@ func (ts *Tasks) groupsOf(what linux.Shareable) (out [][]*Task, err error) {
 		}
 	}
 	compare := func(a, b *Task) int {
-		n, e := linux.Compare(a.PID, b.PID, what)
+		n, e := linux.Compare(a.Lead, b.Lead, what)
 		if err == nil {
 			err = e
 		}
@@ -83,12 +83,12 @@ func (ts *Tasks) groupsOf(what linux.Shareable) (out [][]*Task, err error) {
 // captureOwnFS notes the directory and mask of a thread that has its own
 // (unshare(2) with CLONE_FS). Descriptors of its own cannot be restored.
 func captureOwnFS(t *Task, tid int, th *image.Thread) error {
-	if n, err := linux.Compare(t.PID, tid, linux.Files); err != nil {
+	if n, err := linux.Compare(t.Lead, tid, linux.Files); err != nil {
 		return err
 	} else if n != 0 {
 		return fmt.Errorf("thread %d has descriptors of its own (CLONE_FILES), which cannot be checkpointed", th.TID)
 	}
-	n, err := linux.Compare(t.PID, tid, linux.FS)
+	n, err := linux.Compare(t.Lead, tid, linux.FS)
 	if err != nil || n == 0 {
 		return err
 	}

@@ -124,7 +124,9 @@ func queueProcess(r *tracer.Remote, p *image.Process) error {
 			return err
 		}
 		sig := uint64(binary.LittleEndian.Uint32(info))
-		if _, err := r.Syscall(unix.SYS_RT_SIGQUEUEINFO, uint64(p.PID), sig, addr); err != nil {
+		// To the kernel the thread's own id is its process, to which alone it may send
+		// what looks like the kernel's.
+		if _, err := r.Syscall(unix.SYS_RT_SIGQUEUEINFO, uint64(p.Threads[0].TID), sig, addr); err != nil {
 			return fmt.Errorf("queue signal %d for process %d: %w", sig, p.PID, err)
 		}
 	}

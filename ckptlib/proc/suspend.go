@@ -3,13 +3,11 @@ package proc
 import (
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
@@ -33,12 +31,11 @@ const passes, attempts = 20, 50
 // an error everything runs again. It notes in waits what Capture and later
 // checkpoints need, and passes over twins of earlier ones.
 func Suspend(tr tracer.Tracing, init int, waits *Waits, twins *Twins) (ts *Tasks, err error) {
-	for i := range attempts {
-		if ts, err = attempt(tr, init, waits, twins); !errors.Is(err, errVfork) {
+	for range attempts {
+		ts, err = attempt(tr, init, waits, twins)
+		if v := (*vforkError)(nil); !errors.As(err, &v) || !v.over() {
 			break
 		}
-		// The child needs time to execute its program.
-		time.Sleep(time.Duration(i) * time.Millisecond)
 	}
 	return ts, err
 }
@@ -130,13 +127,7 @@ func (ts *Tasks) pass(tr tracer.Tracing, group map[int]unix.Signal) (found bool,
 		return false, err
 	}
 	for _, tid := range waiting {
-		s, err := tr.WaitStopIn(tid, vforkPatience)
-		if errors.Is(err, tracer.ErrNotStopping) {
-			if child := vforked(tid, pids); child != 0 {
-				return false, fmt.Errorf("suspend thread %d: %w of process %d", tid, errVfork, child)
-			}
-			s, err = tr.WaitStop(tid)
-		}
+		s, err := waitStop(tr, tid, pids)
 		switch {
 		case tracer.Gone(err):
 			delete(ts.stopped, tid)
@@ -170,33 +161,6 @@ func unseizable(pid, tid int, cause error) (seized, changed bool, err error) {
 		return false, true, nil
 	}
 	return false, false, fmt.Errorf("suspend process %d (%s): %w", st.PodPID, st.Name, cause)
-}
-
-// vforkPatience is after how long a thread that does not stop is suspected to
-// wait for a child that it has made by vfork(2).
-const vforkPatience = 100 * time.Millisecond
-
-// errVfork says that a thread cannot stop before its child, which is stopped,
-// has executed a program.
-var errVfork = errors.New("it waits for the vfork(2)")
-
-// vforked finds the child that shares the memory of a thread's process.
-func vforked(tid int, pids []int) int {
-	for _, pid := range pids {
-		st, err := procfs.ReadStat(fmt.Sprintf("/proc/%d", pid))
-		if err != nil || st.PPID == 0 {
-			continue
-		}
-		// The parent as /proc gives it is a process; the waiting one may be any
-		// thread of it.
-		if _, err := os.Stat(fmt.Sprintf("/proc/%d/task/%d", st.PPID, tid)); err != nil {
-			continue
-		}
-		if same, err := linux.SameMemory(pid, st.PPID); err == nil && same {
-			return pid
-		}
-	}
-	return 0
 }
 
 // Resume lets every thread run on.

@@ -107,11 +107,6 @@ func restoreThread(r *tracer.Remote, t *image.Thread) error {
 	if err := restoreSigStack(r, t); err != nil {
 		return err
 	}
-	if t.PDeathSig != 0 {
-		if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(t.PDeathSig)); err != nil {
-			return err
-		}
-	}
 	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, t.TimerSlack); err != nil {
 		return err
 	}
@@ -123,6 +118,17 @@ func restoreThread(r *tracer.Remote, t *image.Thread) error {
 	}
 	restoreIOPriority(r.TID, t)
 	return nil
+}
+
+// restoreDeathSignal sets the signal by which a thread's process learns of the
+// end of its parent's thread. It comes after the ends of leaders, and after the
+// credentials: a change of user clears it.
+func restoreDeathSignal(r *tracer.Remote, t *image.Thread) error {
+	if t.PDeathSig == 0 {
+		return nil
+	}
+	_, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_PDEATHSIG, uint64(t.PDeathSig))
+	return err
 }
 
 // restoreSigStack sets the alternative signal stack. A thread that was on it

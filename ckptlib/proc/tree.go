@@ -16,7 +16,8 @@ type Stub struct {
 	Image  *image.Process
 	PID    int // as this process sees it
 	Remote *tracer.Remote
-	// TIDs are the threads as this process sees them, in the image's order.
+	// TIDs are the threads as this process sees them, in the image's order: not a
+	// leader that is to end, or has ended.
 	TIDs    []int
 	threads []*tracer.Remote
 }

@@ -33,7 +33,7 @@ const (
 func (w *Twins) has(pid int) bool { return w.list[pid] != nil }
 
 // Make copies stopped processes, all at the same time. A process of which the
-// kernel makes no copy is not among the twins returned, which are by the pid of
+// kernel makes no copy is not among the twins returned, which are by the Lead of
 // what they are copies of; the error then says why, and all the same the others
 // have theirs.
 //
@@ -50,7 +50,7 @@ func (w *Twins) Make(tr tracer.Tracing, tasks []*Task) (map[int]int, error) {
 	}
 	started := make([]*tracer.Remote, len(tasks))
 	for i, t := range tasks {
-		r, err := tr.EnterBare(t.PID, t.VDSO)
+		r, err := tr.EnterBare(t.Lead, t.VDSO)
 		if err != nil {
 			note(t, err)
 			continue
@@ -68,7 +68,7 @@ func (w *Twins) Make(tr tracer.Tracing, tasks []*Task) (map[int]int, error) {
 		}
 		pid, err := r.FinishTwin()
 		if err = errors.Join(err, r.LeaveBare()); pid != 0 {
-			made[tasks[i].PID], w.list[pid] = pid, &twin{of: tasks[i]}
+			made[tasks[i].Lead], w.list[pid] = pid, &twin{of: tasks[i]}
 		}
 		note(tasks[i], err)
 	}

@@ -1,13 +1,17 @@
 package store
 
-import "sort"
+import (
+	"cmp"
+	"slices"
+	"sort"
+)
 
 // A Carrier takes pages that have not changed from the page table of the
 // generation before into the one being built, by runs: they are neither read nor
 // hashed again.
 type Carrier struct {
 	from   *PageTable
-	number []int // of from's packs, as the new refs count
+	number []int // of from's packs, as the new refs count; nil if from counts as they do
 }
 
 // Carrier returns a Carrier from a table of the generation whose index the writer
@@ -30,12 +34,33 @@ func (w *Writer) Carrier(from *PageTable) *Carrier {
 	return c
 }
 
+// Carrier returns a Carrier from what has been added so far, into another table
+// of the same writer.
+func (b *TableBuilder) Carrier() *Carrier {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := &PageTable{}
+	for id, runs := range b.objects {
+		runs = slices.Clone(runs)
+		slices.SortFunc(runs, func(a, b Run) int { return cmp.Compare(a.Page, b.Page) })
+		t.Objects = append(t.Objects, Object{ID: id, Runs: runs})
+	}
+	slices.SortFunc(t.Objects, func(a, b Object) int { return cmp.Compare(a.ID, b.ID) })
+	return &Carrier{from: t}
+}
+
 // Covers tells whether an object of the old table has all of count pages from
 // page on.
 func (c *Carrier) Covers(object, page, count uint64) bool {
 	covered := uint64(0)
-	c.each(object, page, count, func(r Run) { covered += uint64(r.Count) })
+	c.Each(object, page, count, func(_, n uint64) { covered += n })
 	return covered == count
+}
+
+// Each calls fn for the ranges that an object of the old table has of count pages
+// from page on, in order.
+func (c *Carrier) Each(object, page, count uint64, fn func(page, count uint64)) {
+	c.each(object, page, count, func(r Run) { fn(r.Page, uint64(r.Count)) })
 }
 
 // Carry adds count pages, from page on, of an object of the old table to an
@@ -45,7 +70,7 @@ func (c *Carrier) Covers(object, page, count uint64) bool {
 func (c *Carrier) Carry(b *TableBuilder, from, to, page, count uint64) {
 	var runs []Run
 	c.each(from, page, count, func(r Run) {
-		if r.Ref != 0 {
+		if r.Ref != 0 && c.number != nil {
 			r.Ref = makeRef(c.number[r.Ref.pack()], r.Ref.slot())
 		}
 		runs = append(runs, r)

@@ -202,7 +202,8 @@ func TestNumbersOfGenerationsAreNeverClaimedTwice(t *testing.T) {
 		t.Errorf("Begin() after Remove(8) = %d, want 9", gen)
 	}
 	// Somebody took the directories and left a pack.
-	p, err := newPack(s, 20, 0, 0, 10)
+	w := &Writer{s: s, gen: 20, slots: 10}
+	p, err := w.makePack(0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +213,7 @@ func TestNumbersOfGenerationsAreNeverClaimedTwice(t *testing.T) {
 	if gen := begin(t, s); gen != 21 {
 		t.Errorf("Begin() with a pack of generation 20 = %d, want 21", gen)
 	}
-	if _, err := newPack(s, 20, 0, 0, 10); !errors.Is(err, os.ErrExist) {
+	if _, err := w.makePack(0); !errors.Is(err, os.ErrExist) {
 		t.Errorf("a pack is made over another one: %v", err)
 	}
 }

@@ -26,6 +26,21 @@ const readPages = 64
 // open opens the pack and checks its index against its sum, and the sum against
 // what the manifest or page table says.
 func (p *packReader) open(s *Store, fi FileInfo) error {
+	if p.file == nil {
+		if err := p.pin(s, fi); err != nil {
+			return err
+		}
+	}
+	if err := p.readIndex(); err != nil {
+		f := p.file
+		p.file = nil
+		return errors.Join(err, f.Close())
+	}
+	return nil
+}
+
+// pin opens the file.
+func (p *packReader) pin(s *Store, fi FileInfo) error {
 	p.info = fi
 	if err := s.statFile(fi); err != nil {
 		return err
@@ -35,10 +50,6 @@ func (p *packReader) open(s *Store, fi FileInfo) error {
 		return readError(fi.Name, err)
 	}
 	p.file = f
-	if err := p.readIndex(); err != nil {
-		p.file = nil
-		return errors.Join(err, f.Close())
-	}
 	return nil
 }
 

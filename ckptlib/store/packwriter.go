@@ -16,6 +16,8 @@ type packWriter struct {
 	number  int // its place in the writer's list, from 1
 	path    string
 	file    *os.File
+	staged  bool        // the file is in the staging directory
+	leave   func(error) // gives the staging directory up
 	trailer trailer
 	slots   uint32 // pages that have a slot
 	written uint32 // pages of them that are in the file
@@ -25,21 +27,25 @@ type packWriter struct {
 	back    packReader // for readBack
 }
 
-// newPack makes the file. It must not exist: whoever finds it there uses a
-// generation number a second time.
-func newPack(s *Store, gen, pod, seq int, slots int) (*packWriter, error) {
-	name := packName(gen, pod, seq)
+// makePack makes the file: in the staging directory, if there is one to be used,
+// else in the store.
+func (w *Writer) makePack(seq int) (*packWriter, error) {
+	name := packName(w.gen, w.pod, seq)
 	p := &packWriter{
-		packKeys: packKeys{info: FileInfo{Name: name}, keys: make([]byte, slots*keySize)},
-		path:     s.path(name),
-		trailer:  trailer{gen: gen, pod: pod, seq: seq},
+		packKeys: packKeys{info: FileInfo{Name: name}, keys: make([]byte, w.slots*keySize)},
+		path:     w.s.path(name),
+		trailer:  trailer{gen: w.gen, pod: w.pod, seq: seq},
+		leave:    w.leaveStage,
 	}
-	var err error
-	p.file, err = os.OpenFile(p.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
-	if err != nil {
-		return nil, remedy(err)
+	if dir := w.stageDir(); dir != "" {
+		f, err := openStaged(dir)
+		if err == nil {
+			p.file, p.staged = f, true
+			return p, nil
+		}
+		w.leaveStage(err)
 	}
-	return p, nil
+	return p, p.place(0)
 }
 
 // writeRaw appends pages that have the next slots, as they are. Raw blocks that
@@ -80,10 +86,7 @@ func (p *packWriter) writeBlock(pages []byte, enc *encoder) error {
 }
 
 func (p *packWriter) write(data []byte) error {
-	if _, err := p.file.WriteAt(data, p.end); err != nil {
-		return remedy(err)
-	}
-	return nil
+	return p.writeAt(data, p.end)
 }
 
 // seal writes what follows the data. The file is complete then, but durable
@@ -102,8 +105,8 @@ func (p *packWriter) seal() error {
 	}
 	off := p.end
 	for _, part := range [][]byte{blocks, keys, tail} {
-		if _, err := p.file.WriteAt(part, off); err != nil {
-			return remedy(err)
+		if err := p.writeAt(part, off); err != nil {
+			return err
 		}
 		off += int64(len(part))
 	}
@@ -125,12 +128,16 @@ func (p *packWriter) discard() error {
 	return err
 }
 
-// sync makes the pack durable and closes it.
+// sync makes the pack durable and closes it. One that is staged stays open: what
+// it is synced for is to hear of a failed write-back before it is read back.
 func (p *packWriter) sync() error {
 	if p.file == nil {
 		return nil
 	}
 	err := p.file.Sync()
+	if p.staged && err == nil {
+		return nil
+	}
 	if e := p.file.Close(); err == nil {
 		err = e
 	}

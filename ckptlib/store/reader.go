@@ -35,6 +35,18 @@ func (s *Store) NewReader(pt *PageTable) (*Reader, error) {
 	return r, nil
 }
 
+// Pin opens all packs, so that they can be read although they have been removed
+// from the store meanwhile. No read may be under way.
+func (r *Reader) Pin() error {
+	for i := range r.packs {
+		l := &r.packs[i]
+		if err := l.pack.pin(r.s, l.info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadRun fills dst, which has run.Count pages, with the pages of a run. Each
 // is checked against its key.
 func (r *Reader) ReadRun(run Run, dst []byte) error {

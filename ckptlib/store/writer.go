@@ -21,6 +21,11 @@ type WriterOptions struct {
 	// goroutines get anything out of calling AddPages at once; 0 is one for each
 	// CPU, at most 8.
 	Lanes int
+
+	// Stage is a directory of this host to which packs are written at first, ""
+	// for none. Deliver brings them to the store. What the directory cannot take
+	// goes to the store directly; StageError tells of it.
+	Stage string
 }
 
 // A Writer stores the pages of one pod in one generation. Its methods may be
@@ -49,6 +54,10 @@ type Writer struct {
 	finished bool // no more pages are taken
 	complete bool // the packs are sealed
 
+	stageMu  sync.Mutex // guards what follows; taken last
+	stage    string     // "" if there is none, or no room in it
+	stageErr error      // why it is not used any more
+
 	// For VerifyPages, which has one lane: its holder uses them.
 	readers map[int]*packReader // of known packs
 	cache   blockCache
@@ -73,7 +82,7 @@ func (s *Store) newWriter(gen, pod int, known *Index, opt WriterOptions, slots i
 	if opt.VerifyPages {
 		opt.Lanes = 1
 	}
-	w := &Writer{s: s, gen: gen, pod: pod, known: known, opt: opt, slots: slots, free: make(chan *lane, opt.Lanes)}
+	w := &Writer{s: s, gen: gen, pod: pod, known: known, opt: opt, slots: slots, free: make(chan *lane, opt.Lanes), stage: opt.Stage}
 	var packs []*packKeys
 	if known != nil {
 		packs = known.packs[:len(known.packs):len(known.packs)]
@@ -190,7 +199,7 @@ func (w *Writer) newPack() (*packWriter, error) {
 	if len(packs) == maxPacks {
 		return nil, fmt.Errorf("%d packs are as many as one pod can refer to", maxPacks)
 	}
-	p, err := newPack(w.s, w.gen, w.pod, len(w.own), w.slots)
+	p, err := w.makePack(len(w.own))
 	if err != nil {
 		return nil, err
 	}

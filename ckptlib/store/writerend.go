@@ -42,8 +42,9 @@ func (w *Writer) finish() error {
 	return nil
 }
 
-// Sync makes the packs durable: after it, and not before, the generation may be
-// committed. The processes whose pages these are may run meanwhile.
+// Sync makes the packs durable: after it, and with a staging directory after
+// Deliver, the generation may be committed, and not before. The processes whose
+// pages these are may run meanwhile.
 func (w *Writer) Sync() error {
 	w.end.Lock()
 	defer w.end.Unlock()

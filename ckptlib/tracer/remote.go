@@ -14,8 +14,12 @@ import (
 // Addr is an address in another process.
 type Addr uint64
 
-// ScratchSize is the size in bytes of a Remote's scratch memory.
-const ScratchSize = 64 << 10
+// ScratchSize is the size in bytes of a Remote's scratch memory. MapScratch maps
+// RoomSize: behind it is room for the calls of a Batch.
+const (
+	ScratchSize = 64 << 10
+	RoomSize    = ScratchSize + batchSize
+)
 
 // A Remote makes system calls in one stopped thread. It exists between Enter
 // and Leave, inside of Do.
@@ -42,20 +46,29 @@ func (tr Tracing) Enter(tid int, vdso Addr) (*Remote, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.MapScratch(0); err != nil {
+		return nil, errors.Join(err, r.restore())
+	}
+	return r, nil
+}
+
+// MapScratch maps scratch memory of the Remote's own, at an address where nothing
+// is, or anywhere if that is 0.
+func (r *Remote) MapScratch(at Addr) error {
+	flags := uint64(unix.MAP_PRIVATE | unix.MAP_ANONYMOUS)
+	if at != 0 {
+		flags |= unix.MAP_FIXED_NOREPLACE
+	}
 	// A program or a host may forbid memory that is writable and executable.
-	var addr uint64
+	var err error
 	for _, prot := range []uint64{unix.PROT_READ | unix.PROT_WRITE | unix.PROT_EXEC, unix.PROT_READ | unix.PROT_WRITE} {
-		addr, err = r.Syscall(unix.SYS_MMAP, 0, ScratchSize+batchSize, prot, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS, ^uint64(0), 0)
-		if err == nil {
-			r.batch = prot&unix.PROT_EXEC != 0 && !r.tr.needsSIGTRAP(tid)
-			break
+		var addr uint64
+		if addr, err = r.Syscall(unix.SYS_MMAP, uint64(at), RoomSize, prot, flags, ^uint64(0), 0); err == nil {
+			r.scratch, r.batch = addr, prot&unix.PROT_EXEC != 0 && !r.tr.needsSIGTRAP(r.TID)
+			return nil
 		}
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("map scratch memory in thread %d: %w", tid, err), r.restore())
-	}
-	r.scratch = addr
-	return r, nil
+	return fmt.Errorf("map scratch memory in thread %d: %w", r.TID, err)
 }
 
 // EnterBare is Enter without scratch memory: only calls that take no pointers
@@ -106,13 +119,20 @@ func (r *Remote) SetMask(m uint64) { r.mask = m }
 func (r *Remote) Leave() error {
 	var err error
 	if r.scratch != 0 {
-		_, err = r.Syscall(unix.SYS_MUNMAP, r.scratch, ScratchSize+batchSize)
+		_, err = r.Syscall(unix.SYS_MUNMAP, r.scratch, RoomSize)
 	}
 	return errors.Join(err, r.restore())
 }
 
 // LeaveBare is Leave for a Remote whose scratch memory is somebody else's.
 func (r *Remote) LeaveBare() error { return r.restore() }
+
+// LeaveToExit makes the thread ready to end itself, as exit(2) does, when it is
+// let go. The other threads of its process run on.
+func (r *Remote) LeaveToExit(status int) error {
+	regs := r.call(unix.SYS_EXIT, []uint64{uint64(status)})
+	return r.tr.SetRegs(r.TID, &regs)
+}
 
 func (r *Remote) restore() error {
 	return errors.Join(r.tr.SetRegs(r.TID, &r.saved), r.tr.SetSigMask(r.TID, r.mask))

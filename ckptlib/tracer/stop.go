@@ -8,12 +8,17 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 )
 
 // Options of Seize.
 const (
 	// Job is for processes of the user: they outlive the tracer.
 	Job = 0
+	// Doomed is for processes of the user while their memory is not whole: they die
+	// with the tracer.
+	Doomed = unix.PTRACE_O_EXITKILL
 	// Stub is for processes being built: they die with the tracer, and their
 	// children and threads are traced and stopped from birth.
 	Stub = unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_EXITKILL
@@ -52,7 +57,7 @@ func (tr Tracing) Kill(pid int) error {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
 		return &ThreadError{"kill", pid, err}
 	}
-	deadline := time.Now().Add(stopTimeout)
+	deadline := time.Now().Add(killTimeout)
 	for {
 		ws, err := tr.wait(pid, deadline)
 		if Gone(err) {
@@ -72,11 +77,20 @@ type Stop struct {
 	Signal unix.Signal
 }
 
+// killTimeout bounds the wait for a process that has been killed. It ends by
+// itself, but frees its memory first, and hundreds that have the same libraries
+// mapped wait for each other then (i_mmap_rwsem, in unlink_file_vma).
+const killTimeout = time.Minute
+
 // stopTimeout bounds the wait for one thread. A running thread stops within
 // microseconds; one that sleeps in the kernel where no signal reaches it (a
 // parent in vfork(2), a dead network file system) may not stop at all, and the
-// checkpoint is then given up.
-const stopTimeout = 3 * time.Second
+// checkpoint is then given up. One that waits for a processor, because many others do,
+// stops when it gets one: starvedTimeout bounds that.
+const (
+	stopTimeout    = 3 * time.Second
+	starvedTimeout = 60 * time.Second
+)
 
 // ErrNotStopping is wrapped by the error of WaitStop for a thread that does not
 // stop in time.
@@ -86,13 +100,17 @@ var ErrNotStopping = errors.New("does not stop in time")
 // Signals that arrive first are delivered as if nobody looked. If the thread
 // ends instead the error satisfies Gone; if it does not stop in time the error
 // wraps ErrNotStopping and the thread is still traced and may stop later.
-func (tr Tracing) WaitStop(tid int) (Stop, error) { return tr.WaitStopIn(tid, stopTimeout) }
+func (tr Tracing) WaitStop(tid int) (Stop, error) { return tr.waitStop(tid, tr.waitLong) }
 
 // WaitStopIn is WaitStop with a time limit of its own.
 func (tr Tracing) WaitStopIn(tid int, limit time.Duration) (Stop, error) {
 	deadline := time.Now().Add(limit)
+	return tr.waitStop(tid, func(tid int) (unix.WaitStatus, error) { return tr.wait(tid, deadline) })
+}
+
+func (tr Tracing) waitStop(tid int, wait func(tid int) (unix.WaitStatus, error)) (Stop, error) {
 	for {
-		ws, err := tr.wait(tid, deadline)
+		ws, err := wait(tid)
 		if err != nil {
 			return Stop{}, err
 		}
@@ -127,11 +145,11 @@ func (tr Tracing) Deliver(tid int, sig unix.Signal) (unix.WaitStatus, error) {
 		return 0, &ThreadError{"kill", tid, err}
 	}
 	var next unix.Signal
-	for deadline := time.Now().Add(stopTimeout); ; {
+	for {
 		if err := tr.Cont(tid, next); err != nil && !Gone(err) {
 			return 0, err
 		}
-		ws, err := tr.wait(tid, deadline)
+		ws, err := tr.waitLong(tid)
 		if err != nil || !ws.Stopped() {
 			return ws, err
 		}
@@ -172,6 +190,22 @@ func (tr Tracing) wait(tid int, deadline time.Time) (unix.WaitStatus, error) {
 			time.Sleep(time.Millisecond)
 		}
 	}
+}
+
+// waitLong is wait for as long as a thread that can stop may take.
+func (tr Tracing) waitLong(tid int) (unix.WaitStatus, error) {
+	for start := time.Now(); ; {
+		ws, err := tr.wait(tid, time.Now().Add(stopTimeout))
+		if !errors.Is(err, ErrNotStopping) || !runnable(tid) || time.Since(start) > starvedTimeout {
+			return ws, err
+		}
+	}
+}
+
+// runnable tells whether a thread runs or waits for a processor.
+func runnable(tid int) bool {
+	st, err := procfs.ReadStat(fmt.Sprintf("/proc/%d", tid))
+	return err == nil && st.State == 'R'
 }
 
 // sleepsIn is where in the kernel a thread sleeps, for messages.

@@ -110,7 +110,9 @@ var methods = map[string]func(*agent, context.Context, json.RawMessage) (any, er
 	rpc.Refill:     method((*agent).refill),
 	rpc.Resume:     method((*agent).resume),
 	rpc.Write:      method((*agent).write),
+	rpc.Deliver:    method((*agent).deliver),
 	rpc.Abort:      method((*agent).abort),
+	rpc.Discard:    method((*agent).discard),
 
 	rpc.Verify:        method((*agent).verify),
 	rpc.Rebuild:       method((*agent).rebuild),
@@ -156,6 +158,24 @@ func (a *agent) warn(text string) {
 	a.log.Info("warning", "text", text)
 	if err := a.conn.Notify(rpc.EventWarn, rpc.Warning{Text: text}); err != nil && !errors.Is(err, wire.ErrGone) {
 		a.log.Error("a warning was not sent", "error", err)
+	}
+}
+
+// loseTime bounds the wait for a coordinator that is told of a loss.
+const loseTime = 10 * time.Second
+
+// lose tells the coordinator that the pod is about to be ended, and why: it should
+// know before it hears of the ends of programs.
+func (a *agent) lose(err error) {
+	ctx, cancel := context.WithTimeout(a.ctx, loseTime)
+	defer cancel()
+	l := rpc.Lost{Text: err.Error()}
+	var kind *wire.Error
+	if errors.As(classify(err), &kind) {
+		l.Kind = kind.Kind
+	}
+	if err := a.conn.Call(ctx, rpc.Lose, l, nil); err != nil {
+		a.log.Error("a loss was not told", "loss", l.Text, "error", err)
 	}
 }
 

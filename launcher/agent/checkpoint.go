@@ -25,7 +25,7 @@ type checkpoint struct {
 const indexBytes = 512 << 20
 
 // prepare does what can be done before the pod is stopped: it learns which pages
-// the last generation has.
+// the last generation has, and memory that does not change much is read.
 func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) {
 	p, err := a.running()
 	if err != nil {
@@ -37,12 +37,16 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	if busy {
 		return nothing{}, ckptlib.ErrBusy
 	}
+	// Pages that have not been read since a lazy restart are of another generation.
+	if err := p.ReadIn(ctx); err != nil {
+		return nothing{}, err
+	}
 	st, err := store.Open(r.Dir)
 	if err != nil {
 		return nothing{}, err
 	}
 	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{
-		Stop: r.Stop, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify,
+		Stop: r.Stop, Precopy: r.Precopy, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify, Stage: r.Stage,
 	}}
 	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
 		if ctx.Err() != nil {
@@ -51,11 +55,23 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 		// It may have been pruned, or damaged; what is in memory is neither.
 		a.warn(fmt.Sprintf("checkpoint %d cannot be built on: %v; everything is written again", r.Known, err))
 	}
-	p.Prepare()
+	if err := p.Prepare(ctx, st, r.Number, c.options); err != nil {
+		return nothing{}, err
+	}
 	a.mu.Lock()
 	a.ckpt = c
 	a.mu.Unlock()
 	return nothing{}, nil
+}
+
+// discard gives up what prepare has made of a generation. Without a pod there is
+// nothing.
+func (a *agent) discard(context.Context, nothing) (nothing, error) {
+	p, err := a.running()
+	if err != nil {
+		return nothing{}, nil
+	}
+	return nothing{}, p.Discard()
 }
 
 // knownPages reads which pages of this pod need not be written again, since a
@@ -116,18 +132,22 @@ func (a *agent) suspend(context.Context, nothing) (nothing, error) {
 	return nothing{}, err
 }
 
-func (a *agent) elect(context.Context, nothing) ([]conn.End, error) {
+func (a *agent) elect(context.Context, nothing) (rpc.Elected, error) {
 	c, err := a.suspended()
 	if err != nil {
-		return nil, err
+		return rpc.Elected{}, err
 	}
-	return c.Ends()
+	out := rpc.Elected{}
+	if out.Ends, err = c.Ends(); len(out.Ends) > 0 {
+		out.NetID = out.Ends[0].NetID
+	}
+	return out, err
 }
 
-func (a *agent) pair(_ context.Context, pairs []conn.Pair) (nothing, error) {
+func (a *agent) pair(_ context.Context, ends []conn.Named) (nothing, error) {
 	c, err := a.suspended()
 	if err == nil {
-		c.SetPairs(pairs)
+		c.Name(ends)
 	}
 	return nothing{}, err
 }
@@ -193,15 +213,34 @@ func (a *agent) resume(context.Context, nothing) (nothing, error) {
 	return nothing{}, c.Resume()
 }
 
+// write makes the pages durable. Without a staging directory that is all.
 func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	c, err := a.suspended()
 	if err != nil {
 		return rpc.Result{}, err
 	}
 	r, err := c.Write()
+	if err != nil || c.options.Stage != "" {
+		return rpc.Result{}, err
+	}
+	return a.complete(c, r), nil
+}
+
+// deliver brings what write has left in the staging directory to the store.
+func (a *agent) deliver(context.Context, nothing) (rpc.Result, error) {
+	c, err := a.suspended()
 	if err != nil {
 		return rpc.Result{}, err
 	}
+	r, err := c.Deliver()
+	if err != nil {
+		return rpc.Result{}, err
+	}
+	return a.complete(c, r), nil
+}
+
+// complete ends a checkpoint of which everything is in the store.
+func (a *agent) complete(c *checkpoint, r ckptlib.Result) rpc.Result {
 	a.mu.Lock()
 	a.writer, a.written = r.Writer, c.number
 	if c.resumed {
@@ -211,7 +250,7 @@ func (a *agent) write(context.Context, nothing) (rpc.Result, error) {
 	return rpc.Result{
 		Files: r.Files, BytesLogical: r.BytesLogical, BytesChanged: r.BytesChanged, BytesWritten: r.BytesWritten,
 		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings,
-	}, nil
+	}
 }
 
 // abort gives the checkpoint up, in whatever phase it is. Without one it does

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib"
+	"github.com/gompirun/gompirun/ckptlib/fuse"
 	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/probe"
 	"github.com/gompirun/gompirun/launcher/rpc"
@@ -41,6 +42,7 @@ func Probe() []rpc.Finding {
 	add("seccomp notification", true, haveNotification(), "restarts on other hosts are possible")
 	add("time namespaces", true, exists("/proc/self/ns/time"), "clocks go on after a restart")
 	add("page tracking", false, mem.Probe(), "a checkpoint reads what has changed since the last one")
+	add("lazy restarts", false, fuse.Probe(), "a restarted job runs before its memory is read, with --lazy")
 	add("PAGEMAP_SCAN", false, havePagemapScan(), "")
 	add("yama", false, yama(), "")
 	return findings

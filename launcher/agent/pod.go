@@ -31,7 +31,7 @@ func (a *agent) notePod(r rpc.Pod) {
 
 func (a *agent) config(r rpc.Pod, policy string) ckptlib.Config {
 	return ckptlib.Config{
-		ID: r.ID, HostName: r.HostName, Virtual: r.Virtual, Real: r.Real, JobAddrs: r.JobAddrs,
+		ID: r.ID, HostName: r.HostName, Virtual: r.Virtual, Real: r.Real,
 		Peers: peers{a}, FilePolicy: policy, Warn: a.warn,
 	}
 }

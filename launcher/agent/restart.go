@@ -2,9 +2,11 @@ package agent
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -62,7 +64,10 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 		a.attach(p)
 	}
 	config := a.config(r.Pod, r.FilePolicy)
-	config.PathMap = r.PathMap
+	if config.JobAddrs, err = jobAddrs(st); err != nil {
+		return rpc.Rebuilt{}, err
+	}
+	config.PathMap, config.Lazy, config.Lost = r.PathMap, r.Lazy, a.lose
 	restart, err := ckptlib.Restore(config, st, g, streams)
 	if err != nil {
 		return rpc.Rebuilt{}, err
@@ -78,6 +83,21 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 		out.Ends = append(out.Ends, rpc.ConnEnd{ID: e.ID, Family: e.Family})
 	}
 	return out, nil
+}
+
+// jobAddrs reads whose the addresses of the job are.
+func jobAddrs(st *store.Store) (map[netip.Addr]int, error) {
+	b, err := st.ReadJob()
+	if err != nil {
+		return nil, err
+	}
+	var job struct {
+		Pods []rpc.PodAddrs `json:"pods"`
+	}
+	if err := json.Unmarshal(b, &job); err != nil {
+		return nil, fmt.Errorf("read job.json: %w", err)
+	}
+	return rpc.JobAddrs(job.Pods), nil
 }
 
 // streamsOf names the programs of a pod, also those that have ended and left

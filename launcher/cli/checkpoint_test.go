@@ -270,3 +270,32 @@ func TestJobEndsRightWhileItIsCheckpointed(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckpointsGoByWayOfAStagingDirectory(t *testing.T) {
+	dir := t.TempDir()
+	stage := filepath.Join(dir, "stage")
+	if err := os.Mkdir(stage, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	j := startJob(t, dir, "-v", "--ckpt-dir", "c", "--ckpt-stage", stage, "sh", "-c", count)
+	j.awaitLine("20")
+	if r := gompirun(t, dir, "checkpoint", "c"); r.status != 0 {
+		t.Fatalf("checkpoint = %+v", r)
+	}
+	// Without the directory it is made all the same.
+	if err := os.Remove(stage); err != nil {
+		t.Fatalf("the staging directory is not empty after a checkpoint: %v", err)
+	}
+	if r := gompirun(t, dir, "checkpoint", "--stop", "c"); r.status != 0 {
+		t.Fatalf("checkpoint --stop = %+v", r)
+	}
+	r := j.rest()
+	if r.status != 75 || strings.Count(r.stderr, "deliver: ") != 2 || strings.Count(r.stderr, "the staging directory "+stage+" was not used") != 1 {
+		t.Errorf("the run ended with %d and said %q, want 75, two deliveries and one warning", r.status, r.stderr)
+	}
+	if v := gompirun(t, dir, "verify", "c"); v.status != 0 {
+		t.Errorf("verify = %+v", v)
+	}
+	again := gompirun(t, dir, "restart", "c")
+	wantCounted(t, r.out, again.out)
+}

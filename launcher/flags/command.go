@@ -53,6 +53,8 @@ type Restart struct {
 	Hosts, Hostfiles []string
 	// DryRun stops after everything has been checked.
 	DryRun bool
+	// Lazy lets the job run before its memory is read.
+	Lazy bool
 	// Files says what happens to files that grew since the checkpoint.
 	Files FilesMode
 	// PathMap are OLD=NEW: files or directories that are elsewhere now.

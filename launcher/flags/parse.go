@@ -39,10 +39,10 @@ type parser struct {
 	values map[string]string // of the perJob options, so far
 	here   map[string]bool   // options given before the program at hand
 
-	stop, dryRun, json bool
-	files              FilesMode
-	pathMap            []string
-	keep               int
+	stop, dryRun, lazy, json bool
+	files                    FilesMode
+	pathMap                  []string
+	keep                     int
 
 	help    *Help
 	version bool
@@ -53,7 +53,7 @@ func newParser(verb Verb) *parser {
 	p.run.MPI = MPIAuto
 	p.run.TTY = TTYAuto
 	p.run.Yield = YieldAuto
-	p.run.CkptMode = CkptFork
+	p.run.CkptMode = CkptPrecopy
 	p.run.CkptCompress = CompressAuto
 	p.run.Given = map[string]bool{}
 	return p

@@ -16,7 +16,7 @@ func none(string) string { return "" }
 // base is the run of a line without options.
 func base(change func(*Run)) *Run {
 	r := &Run{Contexts: []Context{{Program: "./a.out"}}, MPI: MPIAuto, TTY: TTYAuto, Common: Common{Yield: YieldAuto}}
-	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptFork, CompressAuto
+	r.CkptDir, r.CkptMode, r.CkptCompress = "ckpt-a.out", CkptPrecopy, CompressAuto
 	change(r)
 	return r
 }
@@ -62,6 +62,7 @@ func TestLinesOfBothFamiliesAreRead(t *testing.T) {
 			r.CkptDir, r.CkptInterval, r.CkptKeep, r.CkptMode, r.CkptCompress = "d", 10*time.Minute, 3, CkptStop, CompressZstd
 			r.CkptOn = []syscall.Signal{syscall.SIGTERM, syscall.SIGUSR1, syscall.SIGINT}
 		}},
+		{"--ckpt-stage /local/tmp/ ./a.out", func(r *Run) { r.CkptStage = "/local/tmp" }},
 		{"--ckpt-track off --verify-pages ./a.out", func(r *Run) { r.CkptUntracked, r.CkptVerify = true, true }},
 		{"--ckpt-interval auto --ckpt-on none ./a.out", func(r *Run) { r.CkptIntervalAuto, r.CkptOn = true, []syscall.Signal{} }},
 		{"-ckpoint on -ckpoint-interval 60 ./a.out", func(r *Run) {
@@ -98,6 +99,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 		"":                                      "no program given",
 		"-np 4":                                 "no program given",
 		"-np":                                   "-np: needs a value: -np N",
+		"--ckpt-stage local ./a":                `--ckpt-stage: "local" is not an absolute path`,
 		"-np x ./a":                             `-np: "x" is not a whole number from 1`,
 		"-np 0 ./a":                             `-np: "0" is not`,
 		"-np 2 -n 3 ./a":                        "-n: duplicate: -np N was given before",
@@ -115,7 +117,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 		"-ppn 2 --map-by ppr:3:node ./a":        "--map-by: 3 ranks per host contradicts the 2",
 		"--mpi none -np 2 ./a":                  "--mpi: none starts one process",
 		"--mpi lam ./a":                         `--mpi: "lam" is none of auto, mpich, openmpi, none`,
-		"--ckpt-mode cow ./a":                   `--ckpt-mode: "cow" is none of fork, stop`,
+		"--ckpt-mode cow ./a":                   `--ckpt-mode: "cow" is none of precopy, fork, stop`,
 		"--ckpt-interval soon ./a":              `--ckpt-interval: "soon" is no time`,
 		"--ckpt-interval -5 ./a":                `--ckpt-interval: "-5" is no time`,
 		"--ckpt-on KILL ./a":                    `--ckpt-on: "KILL" is no signal`,
@@ -149,7 +151,7 @@ func TestWrongLinesAreRefusedByName(t *testing.T) {
 }
 
 func TestVerbsAreRead(t *testing.T) {
-	ckpt := Checkpointing{CkptMode: CkptFork, CkptCompress: CompressAuto}
+	ckpt, common := Checkpointing{CkptMode: CkptPrecopy, CkptCompress: CompressAuto}, Common{Yield: YieldAuto}
 	for line, want := range map[string]Command{
 		"checkpoint d":           {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d"}},
 		"checkpoint d --stop":    {Verb: VerbCheckpoint, Checkpoint: &Checkpoint{Dir: "d", Stop: true}},
@@ -172,11 +174,11 @@ func TestVerbsAreRead(t *testing.T) {
 		"help --ckpt-interval":   {Verb: VerbHelp, Help: &Help{"--ckpt-interval"}},
 		"restart d -host a:2 -n": {},
 		"restart --path-map /a/=/b/c --path-map=/d=/e d@3": {Verb: VerbRestart, Restart: &Restart{
-			Target: Target{Dir: "d", Generation: 3}, Files: FilesTruncate, PathMap: []string{"/a=/b/c", "/d=/e"}, Checkpointing: ckpt,
+			Target: Target{Dir: "d", Generation: 3}, Files: FilesTruncate, PathMap: []string{"/a=/b/c", "/d=/e"}, Checkpointing: ckpt, Common: common,
 		}},
 		"restart --dry-run -f h -host a --files keep d@3": {Verb: VerbRestart, Restart: &Restart{
 			Target: Target{"d", 3}, Hosts: []string{"a"},
-			Hostfiles: []string{"h"}, DryRun: true, Files: FilesKeep, Checkpointing: ckpt,
+			Hostfiles: []string{"h"}, DryRun: true, Files: FilesKeep, Checkpointing: ckpt, Common: common,
 		}},
 	} {
 		got, err := Parse(strings.Fields(line), none)

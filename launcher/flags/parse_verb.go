@@ -110,7 +110,7 @@ func (p *parser) finishVerb(operands []string) (Command, *UsageError) {
 		}
 	case VerbRestart:
 		c.Restart = &Restart{
-			Target: target, Hosts: p.ctx.Hosts, Hostfiles: p.run.Hostfiles, DryRun: p.dryRun,
+			Target: target, Hosts: p.ctx.Hosts, Hostfiles: p.run.Hostfiles, DryRun: p.dryRun, Lazy: p.lazy,
 			Files: p.files, PathMap: p.pathMap, Oversubscribe: p.run.Oversubscribe, Checkpointing: p.run.Checkpointing, Common: p.run.Common,
 		}
 		if p.run.Quiet && p.run.Verbose > 0 {

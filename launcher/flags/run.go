@@ -120,8 +120,9 @@ type CkptMode string
 
 // The values of --ckpt-mode.
 const (
-	CkptFork CkptMode = "fork" // until copies of the processes are made
-	CkptStop CkptMode = "stop" // until everything is written
+	CkptPrecopy CkptMode = "precopy" // until what has changed in the last moment is copied, or as CkptFork
+	CkptFork    CkptMode = "fork"    // until copies of the processes are made
+	CkptStop    CkptMode = "stop"    // until everything is written
 )
 
 // Compression names how pages are stored.
@@ -148,10 +149,13 @@ type Checkpointing struct {
 	CkptIntervalAuto bool
 	// CkptKeep is how many generations are kept, 0 for all.
 	CkptKeep int
-	// CkptMode is CkptFork by default.
+	// CkptMode is CkptPrecopy by default.
 	CkptMode CkptMode
 	// CkptCompress is CompressAuto by default.
 	CkptCompress Compression
+	// CkptStage is a directory of each host to which checkpoints go first, empty
+	// for none.
+	CkptStage string
 	// CkptUntracked has every page read at each checkpoint, changed or not.
 	CkptUntracked bool
 	// CkptVerify has the bytes of pages with equal keys compared.

@@ -30,9 +30,9 @@ var ckptOptions = []option{
 	},
 	{
 		name: "ckpt-mode", arg: "MODE", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
-		doc: "fork (the default): the job runs on while copies of its processes are written; stop: it waits until all is written",
+		doc: "precopy (the default): what does not change fast is written before the job stands still, the rest as with fork; fork: the job runs on while copies of its processes are written; stop: it waits until all is written",
 		set: func(p *parser, v string) (err error) {
-			p.run.CkptMode, err = oneOf(v, CkptFork, CkptStop)
+			p.run.CkptMode, err = oneOf(v, CkptPrecopy, CkptFork, CkptStop)
 			return err
 		},
 	},
@@ -42,6 +42,21 @@ var ckptOptions = []option{
 		set: func(p *parser, v string) (err error) {
 			p.run.CkptCompress, err = oneOf(v, CompressAuto, CompressNone, CompressS2, CompressZstd)
 			return err
+		},
+	},
+	{
+		name: "ckpt-stage", aliases: []string{"ckpoint-tmp-prefix"}, arg: "DIR", group: groupCkpt, verbs: []Verb{VerbRun, VerbRestart},
+		doc: "a directory of each host's own to which checkpoints are written first, and brought to --ckpt-dir while the job runs; none is no such directory",
+		set: func(p *parser, v string) error {
+			if strings.EqualFold(v, "none") {
+				p.run.CkptStage = ""
+				return nil
+			}
+			if !path.IsAbs(v) {
+				return fmt.Errorf("%q is not an absolute path, which is the same on all hosts", v)
+			}
+			p.run.CkptStage = path.Clean(v)
+			return nil
 		},
 	},
 	{
@@ -82,6 +97,14 @@ var ckptOptions = []option{
 		doc: "check everything a restart needs, then stop",
 		set: func(p *parser, v string) error {
 			p.dryRun = true
+			return nil
+		},
+	},
+	{
+		name: "lazy", group: groupCkpt, verbs: []Verb{VerbRestart},
+		doc: "let the job run before its memory is read: what it touches is read at once, and the rest behind it",
+		set: func(p *parser, v string) error {
+			p.lazy = true
 			return nil
 		},
 	},

@@ -9,9 +9,9 @@
 //
 // and for each checkpoint
 //
-//	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Settle... Refill Resume Write
+//	Prepare Suspend Elect Pair Drain... ReadQueues... Snapshot Settle... Refill Resume Write Deliver?
 //
-// or Abort at any point of it; Signal and Resize at any time. The agent calls Shim, Resolve and Owner, and
+// or Abort at any point of it; Signal and Resize at any time. The agent calls Shim, Resolve, Owner and Lose, and
 // sends the events Exit and Warn.
 package rpc
 
@@ -31,8 +31,8 @@ const (
 
 	Prepare    = "prepare"     // Generation -> nothing
 	Suspend    = "suspend"     // nothing -> nothing
-	Elect      = "elect"       // nothing -> []conn.End
-	Pair       = "pair"        // []conn.Pair -> nothing
+	Elect      = "elect"       // nothing -> Elected
+	Pair       = "pair"        // []conn.Named, of the pod -> nothing
 	Drain      = "drain"       // nothing -> Drained
 	ReadQueues = "read-queues" // []conn.ID -> nothing
 	TakenEnds  = "taken-ends"  // nothing -> []conn.ID
@@ -41,7 +41,9 @@ const (
 	Refill     = "refill"      // []conn.ID -> nothing
 	Resume     = "resume"      // nothing -> nothing
 	Write      = "write"       // nothing -> Result
+	Deliver    = "deliver"     // nothing -> Result
 	Abort      = "abort"       // nothing -> nothing
+	Discard    = "discard"     // nothing -> nothing: what prepare has left, after the last try
 
 	Verify        = "verify"         // Restart -> Verified
 	Rebuild       = "rebuild"        // Restart -> Rebuilt
@@ -56,6 +58,7 @@ const (
 	Shim    = "shim"    // ShimCall -> nothing
 	Resolve = "resolve" // Name -> Owned
 	Owner   = "owner"   // Name -> Owned
+	Lose    = "lose"    // Lost -> nothing
 )
 
 // Events of agents.

@@ -29,8 +29,7 @@ type Pod struct {
 	HostName string       `json:"host_name"` // virtual
 	Virtual  []netip.Addr `json:"virtual"`
 	// Real are the host's addresses, the one that others reach it by first.
-	Real     []netip.Addr       `json:"real"`
-	JobAddrs map[netip.Addr]int `json:"job_addrs"`
+	Real []netip.Addr `json:"real"`
 	// Pulse has the kernel choose anew, many times in each of its ticks, which
 	// process of this host runs.
 	Pulse bool `json:"pulse,omitempty"`
@@ -153,9 +152,19 @@ type Generation struct {
 	Known    int    `json:"known"`
 	Compress string `json:"compress"`
 	Stop     bool   `json:"stop"`
+	Precopy  bool   `json:"precopy"` // memory that does not change fast is read in the phase prepare
 	// Untracked has all pages read, and Verify the bytes of equal ones compared.
 	Untracked bool `json:"untracked"`
 	Verify    bool `json:"verify"`
+	// Stage is a directory of the host to which pages go first; "" is none, and
+	// Write has the Result. Else Deliver has it.
+	Stage string `json:"stage,omitempty"`
+}
+
+// Elected is the ends of connections that a pod has, all in one network namespace.
+type Elected struct {
+	NetID string     `json:"net_id"`
+	Ends  []conn.End `json:"ends"`
 }
 
 // Drained is how far the connections of a pod are drained.
@@ -183,6 +192,15 @@ type Restart struct {
 	FilePolicy string `json:"file_policy"`
 	// PathMap are OLD=NEW of what is elsewhere on this host.
 	PathMap []string `json:"path_map,omitempty"`
+	// Lazy has the pod run before its memory is read.
+	Lazy bool `json:"lazy,omitempty"`
+}
+
+// Lost says why a pod is about to be ended by its agent; Kind is that of an
+// error.
+type Lost struct {
+	Kind string `json:"kind,omitempty"`
+	Text string `json:"text"`
 }
 
 // Verified is what an agent found in an image.

@@ -15,56 +15,62 @@ func (c *Conn) Call(ctx context.Context, method string, params, result any) erro
 	if err != nil {
 		return fmt.Errorf("encode the request %s: %w", method, err)
 	}
-	if err := ctx.Err(); err != nil {
+	answer, err := c.Ask(ctx, method, p)
+	if err != nil || result == nil {
 		return err
+	}
+	if err := json.Unmarshal(answer, result); err != nil {
+		return fmt.Errorf("the answer to %s came damaged: %w", method, err)
+	}
+	return nil
+}
+
+// Ask is Call with parameters and an answer in JSON.
+func (c *Conn) Ask(ctx context.Context, method string, params json.RawMessage) (json.RawMessage, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	wait := make(chan Frame, 1)
 	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
-		return c.Err()
+		return nil, c.Err()
 	}
 	c.last++
 	call := c.last
 	c.calls[call] = wait
 	c.mu.Unlock()
-	if err := c.sendJSON(TypeRequest, call, request{method, p}); err != nil {
+	if err := c.sendJSON(TypeRequest, call, request{method, params}); err != nil {
 		c.forget(call)
-		return err
+		return nil, err
 	}
 	select {
 	case f := <-wait:
-		return decodeAnswer(method, f, result)
+		return answerOf(method, f)
 	case <-ctx.Done():
 		c.forget(call)
 		// If it cannot be sent, there is nobody to give up.
 		_ = c.send(Frame{Type: TypeCancel, Call: call})
-		return ctx.Err()
+		return nil, ctx.Err()
 	case <-c.done:
 		select {
 		case f := <-wait: // it came with the last frames
-			return decodeAnswer(method, f, result)
+			return answerOf(method, f)
 		default:
-			return c.Err()
+			return nil, c.Err()
 		}
 	}
 }
 
-func decodeAnswer(method string, f Frame, result any) error {
-	if f.Type == TypeFail {
-		var e Error
-		if err := json.Unmarshal(f.Body, &e); err != nil {
-			return fmt.Errorf("the failure of %s came damaged: %w", method, err)
-		}
-		return &e
+func answerOf(method string, f Frame) (json.RawMessage, error) {
+	if f.Type != TypeFail {
+		return f.Body, nil
 	}
-	if result == nil {
-		return nil
+	var e Error
+	if err := json.Unmarshal(f.Body, &e); err != nil {
+		return nil, fmt.Errorf("the failure of %s came damaged: %w", method, err)
 	}
-	if err := json.Unmarshal(f.Body, result); err != nil {
-		return fmt.Errorf("the answer to %s came damaged: %w", method, err)
-	}
-	return nil
+	return nil, &e
 }
 
 func (c *Conn) forget(call uint64) {

@@ -3,16 +3,40 @@
 package linux
 
 import (
+	"errors"
+	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 )
+
+// ThreadPIDFDs tells whether this kernel has descriptors of threads (PIDFD_THREAD
+// of pidfd_open(2), Linux 6.9).
+var ThreadPIDFDs = sync.OnceValue(func() bool {
+	fd, err := unix.PidfdOpen(os.Getpid(), unix.PIDFD_THREAD)
+	if err == nil {
+		_ = unix.Close(fd)
+	}
+	return !errors.Is(err, unix.EINVAL)
+})
 
 // GetFD duplicates descriptor num of a process that the caller may ptrace: the
 // same open file description under a number of this process, which the caller
-// closes (pidfd_getfd(2), Linux 5.6).
-func GetFD(pid, num int) (int, error) {
-	pidfd, err := unix.PidfdOpen(pid, 0)
+// closes (pidfd_getfd(2), Linux 5.6). tid is any thread that lives of the process;
+// where the kernel has no ThreadPIDFDs, the first must live, too.
+func GetFD(tid, num int) (int, error) {
+	flags := unix.PIDFD_THREAD
+	if !ThreadPIDFDs() {
+		st, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", tid))
+		if err != nil {
+			return -1, err
+		}
+		tid, flags = st.TGID, 0
+	}
+	pidfd, err := unix.PidfdOpen(tid, flags)
 	if err != nil {
 		return -1, os.NewSyscallError("pidfd_open", err)
 	}

@@ -23,7 +23,8 @@ type VMA struct {
 	Name       string // a path (escapes resolved), "[heap]" or ""
 	Deleted    bool   // Name is a path that has been unlinked
 	Flags      []string
-	Swapped    bool // some of it is swapped out; known with the flags
+	Swapped    bool   // some of it is swapped out; known with the flags
+	HugePage   uint64 // bytes of a page of hugetlbfs, 0 for other memory; known with the flags
 }
 
 // Has tells whether the VmFlags hold a two-letter flag.
@@ -48,6 +49,7 @@ func Maps(pid int, flags bool) ([]VMA, error) {
 		return nil, err
 	}
 	var out []VMA
+	var page uint64
 	for len(b) > 0 {
 		line, rest, _ := bytes.Cut(b, []byte{'\n'})
 		b = rest
@@ -58,7 +60,14 @@ func Maps(pid int, flags bool) ([]VMA, error) {
 		// with a capital letter.
 		if c := line[0]; c >= 'A' && c <= 'Z' {
 			if f, ok := bytes.CutPrefix(line, []byte("VmFlags:")); ok && len(out) > 0 {
-				out[len(out)-1].Flags = strings.Fields(string(f))
+				v := &out[len(out)-1]
+				if v.Flags = strings.Fields(string(f)); v.Has("ht") {
+					v.HugePage = page
+				}
+			} else if f, ok := bytes.CutPrefix(line, []byte("KernelPageSize:")); ok {
+				kb, _, _ := bytes.Cut(bytes.TrimSpace(f), []byte{' '})
+				n, _ := strconv.ParseUint(string(kb), 10, 64)
+				page = n << 10
 			} else if f, ok := bytes.CutPrefix(line, []byte("Swap:")); ok && len(out) > 0 {
 				out[len(out)-1].Swapped = string(bytes.TrimSpace(f)) != "0 kB"
 			}

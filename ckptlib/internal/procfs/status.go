@@ -30,7 +30,8 @@ type Status struct {
 	Seccomp                int // mode
 	SeccompFilters         int // Linux 5.9
 	SigBlk, SigIgn, SigCgt uint64
-	Locked                 bool // it has locked memory (VmLck)
+	Locked                 bool   // it has locked memory (VmLck)
+	Anon                   uint64 // bytes of private memory of its own that are present (RssAnon)
 }
 
 // ReadStatus reads the status of a process or, with the path of a task
@@ -85,6 +86,9 @@ func ReadStatus(dir string) (s Status, err error) {
 			s.SeccompFilters, _ = strconv.Atoi(val)
 		case "VmLck":
 			s.Locked = val != "0 kB"
+		case "RssAnon":
+			kib, _ := strconv.ParseUint(strings.TrimSuffix(val, " kB"), 10, 64)
+			s.Anon = kib << 10
 		case "SigBlk":
 			s.SigBlk = hex(val)
 		case "SigIgn":

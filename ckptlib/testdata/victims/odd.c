@@ -5,8 +5,11 @@
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/perf_event.h>
+#include <linux/rtnetlink.h>
 #include <linux/userfaultfd.h>
+#include <glob.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/fanotify.h>
 #include <sys/ptrace.h>
@@ -42,12 +45,6 @@ static void *vforks(void *arg) {
 	}
 	return NULL;
 }
-static void *leaves(void *arg) {
-	for (;;)
-		pause();
-	return NULL;
-}
-
 // makes makes an object that the kernel may not have or not give to a user.
 static long makes(const char *kind) {
 	if (!strcmp(kind, "io_uring")) {
@@ -76,6 +73,62 @@ static long makes(const char *kind) {
 		return socket(AF_VSOCK, SOCK_STREAM, 0);
 	if (!strcmp(kind, "alg"))
 		return socket(AF_ALG, SOCK_SEQPACKET, 0);
+	if (!strcmp(kind, "fuse"))
+		return open("/dev/fuse", O_RDWR);
+	if (!strcmp(kind, "ring")) { // memory of the kernel's, with no descriptor left
+		int fd = makes("perf");
+		if (fd >= 0 && mmap(NULL, 2 * getpagesize(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
+			return -1;
+		return fd < 0 ? fd : close(fd);
+	}
+	if (!strcmp(kind, "pci")) {
+		glob_t g;
+		if (glob("/sys/bus/pci/devices/*/resource0", 0, NULL, &g))
+			errno = ENODEV;
+		else
+			for (size_t i = 0; i < g.gl_pathc; i++) {
+				int fd = open(g.gl_pathv[i], O_RDWR | O_CLOEXEC);
+				void *p = fd < 0 ? MAP_FAILED : mmap(NULL, getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
+				close(fd);
+				if (p != MAP_FAILED)
+					return 0;
+			}
+		return -1;
+	}
+	if (!strcmp(kind, "byte")) {
+		int s[2];
+		return socketpair(AF_UNIX, SOCK_STREAM, 0, s) < 0 ? -1 : send(s[0], "!", 1, MSG_OOB);
+	}
+	if (!strcmp(kind, "unread")) {
+		struct {
+			struct nlmsghdr h;
+			struct rtgenmsg g;
+		} ask = {{.nlmsg_len = sizeof ask, .nlmsg_type = RTM_GETLINK, .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP}, {AF_UNSPEC}};
+		struct pollfd p = {socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), POLLIN};
+		return p.fd < 0 || send(p.fd, &ask, sizeof ask, 0) < 0 ? -1 : poll(&p, 1, -1);
+	}
+	if (!strcmp(kind, "huge-file")) {
+		char path[512];
+		snprintf(path, sizeof path, "%s/file", getenv("HUGE_DIR") ?: "/nowhere");
+		int fd = open(path, O_RDWR | O_CREAT, 0600);
+		if (fd >= 0 && mmap(NULL, 2 << 20, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0) == MAP_FAILED)
+			return -1;
+		return fd < 0 ? fd : close(fd);
+	}
+	if (!strcmp(kind, "group")) { // which numbers there are differs from host to host
+		struct sockaddr_nl a = {.nl_family = AF_NETLINK, .nl_groups = 1};
+		int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_GENERIC);
+		return fd < 0 ? fd : bind(fd, (struct sockaddr *)&a, sizeof a);
+	}
+	if (!strcmp(kind, "waiting") || !strcmp(kind, "multipath")) {
+		struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+		socklen_t n = sizeof a;
+		int protocol = *kind == 'm' ? IPPROTO_MPTCP : 0, l = socket(AF_INET, SOCK_STREAM, protocol), c = socket(AF_INET, SOCK_STREAM, protocol);
+		if (l < 0 || bind(l, (struct sockaddr *)&a, n) < 0 || listen(l, 5) < 0 || getsockname(l, (struct sockaddr *)&a, &n) < 0 ||
+			connect(c, (struct sockaddr *)&a, n) < 0)
+			return -1;
+		return protocol ? accept(l, NULL, NULL) : 0;
+	}
 	errno = EINVAL;
 	return -1;
 }
@@ -90,13 +143,6 @@ int main(int argc, char **argv) {
 		if (!child)
 			other(NULL);
 		MUST(ptrace(PTRACE_SEIZE, child, 0, 0));
-	} else if (!strcmp(kind, "hugetlb")) {
-		char *p = mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
-		if (p == MAP_FAILED) {
-			say("none");
-			return 0;
-		}
-		p[0] = 1;
 	} else if (!strcmp(kind, "shares-memory")) {
 		child = MUST(clone(other, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
 	} else if (!strcmp(kind, "namespace") || !strcmp(kind, "chroot")) {
@@ -126,13 +172,13 @@ int main(int argc, char **argv) {
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
-	} else if (!strcmp(kind, "sibling")) {
+	} else if (!strncmp(kind, "sibling", 7)) {
 		// The one that made the two ends: they share with each other.
 		pid_t made[2] = {0}, maker = MUST(fork());
 		if (!maker) {
 			setpgid(0, 0);
 			for (int i = 0; i < 2; i++)
-				if (!(made[i] = MUST(syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0))))
+				if (!(made[i] = MUST(syscall(SYS_clone, (kind[7] ? CLONE_FS : CLONE_FILES) | SIGCHLD, 0, 0, 0, 0))))
 					other(NULL);
 			_exit(0);
 		}
@@ -165,22 +211,6 @@ int main(int argc, char **argv) {
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
-	} else if (!strcmp(kind, "dead-leader")) {
-		child = MUST(fork());
-		if (!child) {
-			pthread_t t;
-			pthread_create(&t, NULL, leaves, NULL);
-			MUST(write(undone[1], "x", 1));
-			syscall(SYS_exit, 0);
-		}
-		char c, path[64], b[256] = "";
-		MUST(read(undone[0], &c, 1));
-		sprintf(path, "/proc/%d/stat", child);
-		while (!strstr(b, ") Z")) {
-			int fd = MUST(open(path, O_RDONLY));
-			MUST(read(fd, b, sizeof b - 1));
-			close(fd);
-		}
 	}
 	pthread_t pt;
 	pthread_create(&pt, NULL, waits, NULL);

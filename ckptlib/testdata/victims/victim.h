@@ -79,15 +79,17 @@ __attribute__((unused)) static long must(long r, const char *what) {
 }
 #define MUST(x) must((long)(x), #x)
 
-// state is that of a thread as /proc shows it: R, S, ...
-__attribute__((unused)) static char state(int tid) {
+// state_in is that of the thread or process of a directory in /proc: R, S, ...
+__attribute__((unused)) static char state_in(const char *dir, int id) {
 	char path[64], b[256];
-	sprintf(path, "/proc/self/task/%d/stat", tid);
+	sprintf(path, "%s/%d/stat", dir, id);
 	int fd = open(path, O_RDONLY), n = read(fd, b, sizeof b - 1);
 	close(fd);
 	b[n] = 0;
 	return strrchr(b, ')')[2];
 }
+__attribute__((unused)) static char state(int tid) { return state_in("/proc/self/task", tid); }
+__attribute__((unused)) static char state_of(int pid) { return state_in("/proc", pid); }
 
 __attribute__((unused)) static double now(clockid_t c) {
 	struct timespec t;

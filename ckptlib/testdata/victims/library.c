@@ -1,0 +1,2 @@
+static int n;
+int count(void) { return ++n; }
