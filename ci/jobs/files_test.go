@@ -50,7 +50,7 @@ func printed(r *run) string {
 }
 
 func TestFilesAndOutputHaveEveryLineOnceAfterAKillAndAStop(t *testing.T) {
-	const steps, ranks = 300, 4
+	const steps, ranks = 160, 4
 	for _, family := range families {
 		t.Run(family, func(t *testing.T) {
 			s := newSite(t, 4)
