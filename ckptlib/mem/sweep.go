@@ -87,11 +87,15 @@ func (t *Tracker) sweep(ctx context.Context, s *Scanner, v *procfs.VMA, w *Sweep
 	read := uint64(0)
 	for at := v.Start; at < v.End && ctx.Err() == nil; {
 		runs, next, err := s.take(at, v.End, slice)
-		if errors.Is(err, unix.EPERM) {
-			return nil // another mapping has taken its place
-		}
 		if err == nil {
 			err = w.read(runs, sink)
+		}
+		if err != nil {
+			// What has been protected by then, nobody can tell.
+			w.Lost = append(w.Lost, Run{at, v.End})
+		}
+		if errors.Is(err, unix.EPERM) {
+			return nil // another mapping has taken the place of part of it
 		}
 		if err != nil {
 			return err
