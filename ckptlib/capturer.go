@@ -170,11 +170,5 @@ func (c *Checkpoint) object() image.ObjectID {
 
 // put stores pages of an object.
 func (c *Checkpoint) put(id image.ObjectID, page uint64, b []byte) error {
-	var few [256]store.Ref // a megabyte's
-	refs, err := c.writer.AddPages(few[:0], b)
-	if err != nil {
-		return err
-	}
-	c.table.Add(uint64(id), page, refs)
-	return nil
+	return c.draft.put(c.table, id, page, b)
 }

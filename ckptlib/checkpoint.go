@@ -41,7 +41,6 @@ type Checkpoint struct {
 	staged   bool // Write leaves the packs to Deliver
 	pages    *store.PageTable
 	draft    *draft
-	writer   *store.Writer // the draft's
 	table    *store.TableBuilder
 	mu       sync.Mutex // guards mem.found while it is being filled
 	mem      memory
@@ -62,12 +61,8 @@ func (p *Pod) Suspend() (*Checkpoint, error) {
 	if p.lazy != nil && !p.lazy.complete() {
 		return nil, errors.New("the memory of the restarted pod has not been read yet")
 	}
-	p.mu.Lock()
-	busy := p.busy
-	p.busy = true
-	p.mu.Unlock()
-	if busy {
-		return nil, ErrBusy
+	if err := p.occupy(); err != nil {
+		return nil, err
 	}
 	c := &Checkpoint{p: p, pairs: map[uint64]conn.ID{}}
 	err := p.pod.Tracer.Do(func(tr tracer.Tracing) (err error) {
@@ -89,6 +84,17 @@ func (p *Pod) Suspend() (*Checkpoint, error) {
 		return nil, errors.Join(err, c.Abort())
 	}
 	return c, nil
+}
+
+// occupy begins what may be done by one at a time, until free, or returns ErrBusy.
+func (p *Pod) occupy() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy {
+		return ErrBusy
+	}
+	p.busy = true
+	return nil
 }
 
 func (p *Pod) free() {

@@ -1,6 +1,7 @@
 package ckptlib
 
 import (
+	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
@@ -60,13 +61,22 @@ func (t *tracking) drop(d *draft) error {
 
 // Discard gives up what Prepare has made of a generation that is not to be.
 func (p *Pod) Discard() error {
-	p.mu.Lock()
-	busy := p.busy
-	p.mu.Unlock()
-	if busy {
-		return ErrBusy
+	if err := p.occupy(); err != nil {
+		return err
 	}
+	defer p.free()
 	return p.track.drop(p.track.draft)
+}
+
+// put stores pages of an object and notes in a table where they are.
+func (d *draft) put(table *store.TableBuilder, id image.ObjectID, page uint64, b []byte) error {
+	var few [256]store.Ref // a megabyte's
+	refs, err := d.writer.AddPages(few[:0], b)
+	if err != nil {
+		return err
+	}
+	table.Add(uint64(id), page, refs)
+	return nil
 }
 
 // A layer is where pages of one process are.

@@ -36,12 +36,8 @@ var errStore = errors.New("write memory before the pause")
 // if no Snapshot follows. No checkpoint may be under way. An error is one of the
 // store: that memory cannot be read ahead is none.
 func (p *Pod) Prepare(ctx context.Context, st *store.Store, gen int, o SnapshotOptions) error {
-	p.mu.Lock()
-	busy := p.busy
-	p.busy = true
-	p.mu.Unlock()
-	if busy {
-		return ErrBusy
+	if err := p.occupy(); err != nil {
+		return err
 	}
 	defer p.free()
 	again := p.track.draft != nil && p.track.draft.gen == gen
@@ -98,11 +94,9 @@ func (p *Pod) round(ctx context.Context, d *draft) (read int64, err error) {
 		}
 		wg.Go(func() {
 			w, serr := t.Sweep(ctx, q.HostPID, image.ObjectID(q.PID), func(object image.ObjectID, page uint64, b []byte) error {
-				refs, err := d.writer.AddPages(nil, b)
-				if err != nil {
+				if err := d.put(table, object, page, b); err != nil {
 					return errors.Join(errStore, err)
 				}
-				table.Add(uint64(object), page, refs)
 				return nil
 			})
 			mu.Lock()

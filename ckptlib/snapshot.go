@@ -53,7 +53,6 @@ func (c *Checkpoint) Snapshot(st *store.Store, gen int, o SnapshotOptions) (err 
 		return err
 	}
 	c.p.track.draft = nil // it is this checkpoint's now
-	c.writer = c.draft.writer
 	c.table = store.NewTable()
 	root := c.p.pod.Root()
 	if c.shared, err = mem.NewSharedSet(root, pod.ShmDir); err != nil {

@@ -36,14 +36,14 @@ func (c *Checkpoint) Write() (Result, error) {
 			capturer{c}.Warn("%v", err)
 		}
 	}
-	if err := c.writer.Finish(); err != nil {
+	if err := c.draft.writer.Finish(); err != nil {
 		return Result{}, err
 	}
 	var err error
-	if c.pages, err = c.table.Build(c.writer); err != nil {
+	if c.pages, err = c.table.Build(c.draft.writer); err != nil {
 		return Result{}, err
 	}
-	if err := c.writer.Sync(); err != nil {
+	if err := c.draft.writer.Sync(); err != nil {
 		return Result{}, err
 	}
 	if c.staged {
@@ -57,10 +57,10 @@ func (c *Checkpoint) Write() (Result, error) {
 //
 // Preconditions: Write has succeeded and not called it.
 func (c *Checkpoint) Deliver() (Result, error) {
-	if err := c.writer.Deliver(); err != nil {
+	if err := c.draft.writer.Deliver(); err != nil {
 		return Result{}, err
 	}
-	if err := c.writer.StageError(); err != nil {
+	if err := c.draft.writer.StageError(); err != nil {
 		capturer{c}.Warn("%v", err)
 	}
 	pages, err := c.pages.Encode()
@@ -71,7 +71,7 @@ func (c *Checkpoint) Deliver() (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, BytesEarly: c.early, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.writer}
+	r := Result{BytesLogical: c.logical, BytesChanged: c.changed, BytesEarly: c.early, Processes: len(c.im.Processes), Warnings: c.warnings, Writer: c.draft.writer}
 	for _, img := range []struct {
 		kind string
 		data []byte
@@ -83,7 +83,7 @@ func (c *Checkpoint) Deliver() (Result, error) {
 		r.Files = append(r.Files, f)
 		r.BytesWritten += f.Size
 	}
-	r.BytesWritten += c.writer.Stats().BytesWritten
+	r.BytesWritten += c.draft.writer.Stats().BytesWritten
 	for i := range c.im.Processes {
 		if isRank(&c.im.Processes[i]) {
 			r.Ranks++

@@ -118,27 +118,35 @@ func (s *Scanner) scan(start, end uint64, file, protect bool) (found Found, err 
 		found.Protected = true
 	}
 	arg.ReturnMask = catWPAllowed | catWritten | catHuge | s.guard
-	for arg.Start < end {
-		n, err := s.walk(&arg)
+	err = s.each(&arg, func(r pageRegion) {
+		found.Watched = found.Watched || r.Categories&catWPAllowed != 0
+		if r.Categories&catHuge != 0 {
+			found.Huge += r.End - r.Start
+		}
+		switch {
+		case r.Categories&s.guard != 0:
+			found.Guards = appendRun(found.Guards, r.Start, r.End)
+		case r.Categories&(catWPAllowed|catWritten) == catWPAllowed:
+			found.Same = appendRun(found.Same, r.Start, r.End)
+		default:
+			found.Changed = appendRun(found.Changed, r.Start, r.End)
+		}
+	})
+	return found, err
+}
+
+// each makes the call until the whole range has been walked.
+func (s *Scanner) each(arg *pmScanArg, fn func(pageRegion)) error {
+	for arg.Start < arg.End {
+		n, err := s.walk(arg)
 		if err != nil {
-			return found, err
+			return err
 		}
 		for _, r := range s.vec[:n] {
-			found.Watched = found.Watched || r.Categories&catWPAllowed != 0
-			if r.Categories&catHuge != 0 {
-				found.Huge += r.End - r.Start
-			}
-			switch {
-			case r.Categories&s.guard != 0:
-				found.Guards = appendRun(found.Guards, r.Start, r.End)
-			case r.Categories&(catWPAllowed|catWritten) == catWPAllowed:
-				found.Same = appendRun(found.Same, r.Start, r.End)
-			default:
-				found.Changed = appendRun(found.Changed, r.Start, r.End)
-			}
+			fn(r)
 		}
 	}
-	return found, nil
+	return nil
 }
 
 // walk makes the call once and moves the range's start to where it ended.
@@ -164,12 +172,7 @@ func (s *Scanner) walk(arg *pmScanArg) (n int, err error) {
 func (s *Scanner) Protect(start, end uint64, file bool) error {
 	arg := s.own(start, end, file)
 	arg.Flags, arg.ReturnMask = pmScanProtect, catPresent
-	for arg.Start < end {
-		if _, err := s.walk(&arg); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.each(&arg, func(pageRegion) {})
 }
 
 // read is for kernels before 6.7: eight bytes a page, of which bit 63 is

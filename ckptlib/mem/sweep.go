@@ -118,16 +118,8 @@ func (s *Scanner) written(start, end uint64) (n uint64, err error) {
 	arg := s.own(start, end, false)
 	arg.CategoryMask |= catWritten
 	arg.ReturnMask = catPresent
-	for arg.Start < end {
-		found, err := s.walk(&arg)
-		if err != nil {
-			return n, err
-		}
-		for _, r := range s.vec[:found] {
-			n += r.End - r.Start
-		}
-	}
-	return n, nil
+	err = s.each(&arg, func(r pageRegion) { n += r.End - r.Start })
+	return n, err
 }
 
 // take finds pages of at most size bytes that have been written to, protects

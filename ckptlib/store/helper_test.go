@@ -51,9 +51,8 @@ func textPages(seed byte, n int) []byte {
 // pod is what a test stores for one pod: objects by number.
 type pod map[uint64][]byte
 
-// write stores a pod in a generation as an agent does, and returns its images.
-// Objects go in pieces of n pages from several goroutines.
-func (p pod) write(t testing.TB, s *Store, gen, number int, x *Index, opt WriterOptions, slots int) (*Writer, []FileInfo) {
+// pack stores the pages of a pod, as far as Sync.
+func (p pod) pack(t testing.TB, s *Store, gen, number int, x *Index, opt WriterOptions, slots int) (*Writer, *PageTable) {
 	t.Helper()
 	w, err := s.newWriter(gen, number, x, opt, slots)
 	if err != nil {
@@ -71,6 +70,14 @@ func (p pod) write(t testing.TB, s *Store, gen, number int, x *Index, opt Writer
 	if err := w.Sync(); err != nil {
 		t.Fatal(err)
 	}
+	return w, pt
+}
+
+// write stores a pod in a generation as an agent does, and returns its images.
+// Objects go in pieces of n pages from several goroutines.
+func (p pod) write(t testing.TB, s *Store, gen, number int, x *Index, opt WriterOptions, slots int) (*Writer, []FileInfo) {
+	t.Helper()
+	w, pt := p.pack(t, s, gen, number, x, opt, slots)
 	data, err := pt.Encode()
 	if err != nil {
 		t.Fatal(err)

@@ -24,23 +24,7 @@ func names(t *testing.T, dir string) (list []string) {
 // staged writes a pod as far as Sync.
 func staged(t *testing.T, s *Store, gen int, p pod, dir string, slots int) (*Writer, *PageTable) {
 	t.Helper()
-	w, err := s.newWriter(gen, 0, nil, WriterOptions{Lanes: 2, Stage: dir}, slots)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tb := NewTable()
-	p.add(t, w, tb)
-	if err := w.Finish(); err != nil {
-		t.Fatal(err)
-	}
-	pt, err := tb.Build(w)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := w.Sync(); err != nil {
-		t.Fatal(err)
-	}
-	return w, pt
+	return p.pack(t, s, gen, 0, nil, WriterOptions{Lanes: 2, Stage: dir}, slots)
 }
 
 // commitStaged makes a generation of what was delivered, and reads it back.
