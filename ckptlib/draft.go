@@ -23,7 +23,7 @@ type draft struct {
 // begin returns the draft of a generation, a new one if Prepare has not begun it.
 func (p *Pod) begin(st *store.Store, gen int, o SnapshotOptions) (*draft, error) {
 	t := &p.track
-	if t.draft != nil && t.draft.gen == gen {
+	if p.Drafting(gen) {
 		return t.draft, nil
 	}
 	if err := t.drop(t.draft); err != nil {
@@ -48,6 +48,10 @@ func (p *Pod) begin(st *store.Store, gen int, o SnapshotOptions) (*draft, error)
 	t.base, t.draft = nil, d
 	return d, nil
 }
+
+// Drafting tells whether Prepare has begun a generation, and so has what it needs of
+// the one before.
+func (p *Pod) Drafting(gen int) bool { return p.track.draft != nil && p.track.draft.gen == gen }
 
 // drop gives a draft up, if there is one: its packs are removed, and the trackers
 // count from nothing.

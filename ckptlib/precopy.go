@@ -40,8 +40,7 @@ func (p *Pod) Prepare(ctx context.Context, st *store.Store, gen int, o SnapshotO
 		return err
 	}
 	defer p.free()
-	again := p.track.draft != nil && p.track.draft.gen == gen
-	failed := p.track.failed && !again // before: what fails again need not be read ahead again
+	failed := p.track.failed && !p.Drafting(gen) // before: what fails again need not be read ahead again
 	d, err := p.begin(st, gen, o)
 	if err != nil {
 		return err

@@ -4,14 +4,12 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 )
 
-// soBufLock is SO_BUF_LOCK (Linux 5.14): which buffers a program has set, so that they do not
-// grow.
-const soBufLock = 72
-
 // buffers are the options that set a socket's buffers, with their bits of SO_BUF_LOCK.
-var buffers = [2]struct{ option, bit int }{{unix.SO_SNDBUF, 1}, {unix.SO_RCVBUF, 2}}
+var buffers = [2]struct{ option, bit int }{{unix.SO_SNDBUF, linux.SndBufLock}, {unix.SO_RCVBUF, linux.RcvBufLock}}
 
 // wide is more than any host allows: the kernel cuts it to net.core.wmem_max and rmem_max.
 const wide = 1 << 29
@@ -24,7 +22,7 @@ func (e *drain) widen(id ID) error {
 	if e.narrowed != [2]int{} {
 		return nil
 	}
-	lock, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, soBufLock)
+	lock, err := unix.GetsockoptInt(e.fd, unix.SOL_SOCKET, linux.SOBufLock)
 	if err != nil {
 		return nil // the kernel does not tell
 	}

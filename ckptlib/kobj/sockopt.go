@@ -11,16 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 )
 
-// Options of sockets that x/sys does not have.
-const (
-	soBufLock  = 72 // Linux 5.14
-	soPassPIDF = 76 // Linux 6.5
-
-	sndBufLock = 1 // bits of soBufLock
-	rcvBufLock = 2
-)
+// soPassPIDF is an option of sockets that x/sys does not have (Linux 6.5).
+const soPassPIDF = 76
 
 // sockopt is a socket option whose value getsockopt(2) gives in the form in
 // which setsockopt(2) takes it, apart from what set says.
@@ -146,11 +141,11 @@ func captureOptions(fd, family, typ, proto int) (image.Options, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, soBufLock)
+	lock, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, linux.SOBufLock)
 	if err != nil {
 		lock = 0 // before Linux 5.14 nobody can tell
 		if typ != unix.SOCK_STREAM || family == unix.AF_UNIX {
-			lock = sndBufLock | rcvBufLock // their buffers do not change by themselves
+			lock = linux.SndBufLock | linux.RcvBufLock // their buffers do not change by themselves
 		}
 	}
 	var all image.Options

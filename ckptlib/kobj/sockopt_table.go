@@ -1,6 +1,10 @@
 package kobj
 
-import "golang.org/x/sys/unix"
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
+)
 
 // sockopts are the options that are restored. What is missing has no value that
 // could be read (filters), is about one moment (TCP_QUICKACK), is found by the
@@ -32,8 +36,8 @@ var sockopts = []sockopt{
 	{level: unix.SOL_SOCKET, name: unix.SO_ZEROCOPY, size: 4, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_MAX_PACING_RATE, size: 8, when: onceMade},
 	{level: unix.SOL_SOCKET, name: unix.SO_MARK, size: 4, when: onceMade},
-	{level: unix.SOL_SOCKET, name: unix.SO_SNDBUF, size: 4, when: atLast, locks: sndBufLock, set: half},
-	{level: unix.SOL_SOCKET, name: unix.SO_RCVBUF, size: 4, when: atLast, locks: rcvBufLock, set: half},
+	{level: unix.SOL_SOCKET, name: unix.SO_SNDBUF, size: 4, when: atLast, locks: linux.SndBufLock, set: half},
+	{level: unix.SOL_SOCKET, name: unix.SO_RCVBUF, size: 4, when: atLast, locks: linux.RcvBufLock, set: half},
 
 	{level: unix.IPPROTO_TCP, name: unix.TCP_NODELAY, size: 4, when: onceMade},
 	{level: unix.IPPROTO_TCP, name: unix.TCP_KEEPIDLE, size: 4, when: onceMade},

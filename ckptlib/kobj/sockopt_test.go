@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
@@ -87,7 +88,7 @@ func recreated(t *testing.T, fd int) int {
 // set never does, also where it was set to what it had.
 func TestBufferSetToItsDefaultStaysSet(t *testing.T) {
 	testuser.Again(t)
-	for _, want := range []int{0, sndBufLock, rcvBufLock, sndBufLock | rcvBufLock} {
+	for _, want := range []int{0, linux.SndBufLock, linux.RcvBufLock, linux.SndBufLock | linux.RcvBufLock} {
 		fd, err := unix.Socket(v4, stream|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -109,11 +110,11 @@ func TestBufferSetToItsDefaultStaysSet(t *testing.T) {
 				}
 			}
 		}
-		if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, soBufLock); err != nil {
+		if _, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, linux.SOBufLock); err != nil {
 			t.Skipf("before Linux 5.14 nobody can tell whether a buffer was set: %v", err)
 		}
 		again := recreated(t, fd)
-		got, err := unix.GetsockoptInt(again, unix.SOL_SOCKET, soBufLock)
+		got, err := unix.GetsockoptInt(again, unix.SOL_SOCKET, linux.SOBufLock)
 		if err != nil || got != want || sizes(again) != fresh {
 			t.Errorf("buffers %v that were set as in %d are %v, set as in %d (%v)", fresh, want, sizes(again), got, err)
 		}

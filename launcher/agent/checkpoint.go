@@ -48,12 +48,14 @@ func (a *agent) prepare(ctx context.Context, r rpc.Generation) (nothing, error) 
 	c := &checkpoint{store: st, number: r.Number, options: ckptlib.SnapshotOptions{
 		Stop: r.Stop, Precopy: r.Precopy, Untracked: r.Untracked, Compress: r.Compress, Newest: r.Known, VerifyPages: r.Verify, Stage: r.Stage,
 	}}
-	if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
-		if ctx.Err() != nil {
-			return nothing{}, err
+	if !p.Drafting(r.Number) { // else this is another try at it
+		if c.options.Known, err = a.knownPages(ctx, st, r.Known); err != nil {
+			if ctx.Err() != nil {
+				return nothing{}, err
+			}
+			// It may have been pruned, or damaged; what is in memory is neither.
+			a.warn(fmt.Sprintf("checkpoint %d cannot be built on: %v; everything is written again", r.Known, err))
 		}
-		// It may have been pruned, or damaged; what is in memory is neither.
-		a.warn(fmt.Sprintf("checkpoint %d cannot be built on: %v; everything is written again", r.Known, err))
 	}
 	if err := p.Prepare(ctx, st, r.Number, c.options); err != nil {
 		return nothing{}, err
