@@ -53,8 +53,8 @@ type Options struct {
 	ConnectTimeout time.Duration
 
 	// KeepAlive is the time between two signs of life asked of a host, which
-	// counts as dead when none came for three times as long. 0: 5 seconds;
-	// negative: never ask.
+	// counts as dead when its kernel gave none for three times as long, or its
+	// sshd for 25 times. 0: 5 seconds; negative: never ask.
 	KeepAlive time.Duration
 
 	// CacheDir is the directory on the remote host below which Install puts
