@@ -37,8 +37,9 @@ func slots(first, n, each int) string {
 }
 
 func (j *tree) begin(program ...string) *run {
-	args := []string{"-v", "-np", itoa(j.ranks), "-host", slots(1, j.hosts, j.ranks/j.hosts), "--ckpt-dir", "ck", "--mpi", j.family}
-	// All hosts share a few processors: ranks that wait give theirs to others.
+	args := []string{"-v", "--yield", "no", "-np", itoa(j.ranks), "-host", slots(1, j.hosts, j.ranks/j.hosts), "--ckpt-dir", "ck", "--mpi", j.family}
+	// All hosts share a few processors: ranks that wait give theirs to others. Agents
+	// of 32 hosts that each make the kernel switch more often would take all of them.
 	return j.start(1, []string{"OMPI_MCA_mpi_yield_when_idle=1"}, append(args, program...)...)
 }
 
