@@ -18,7 +18,7 @@ func TestProcessesShareTheirMemoryWithoutBeingThreads(t *testing.T) {
 	same := j.same("stores", "actions", "files", "where", "large")
 	before := j.unharmed()
 	same("after the checkpoint")
-	j.want("undo", "2")
+	j.want("undo", "3")
 	j.want("stores", kinStores)
 	j.want("actions", "usr2 usr2 usr1 usr1 usr2; usr1 usr1 usr2 usr1 usr1; usr1 usr1 usr1 usr2 usr1; usr2 usr2 usr1 usr1 usr2; ")
 	j.want("files", "4 -1 -1 4 ")
@@ -27,11 +27,11 @@ func TestProcessesShareTheirMemoryWithoutBeingThreads(t *testing.T) {
 		j.checkpoint()
 		j.reborn(before)
 		same("after the restart")
-		j.want("undo", "4")
+		j.want("undo", "6")
 		j.restart()
 	}
-	j.want("undo", "4")
-	j.want("ends", "0 undone 4 still ok of 1 7")
+	j.want("undo", "6")
+	j.want("ends", "0 undone 6 still ok of 1 7 undone 4")
 }
 
 // The memory of all is found, copied, tracked and restored once, however it is

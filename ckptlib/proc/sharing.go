@@ -101,7 +101,7 @@ func (ts *Tasks) firstOf(what linux.Shareable) (first map[*Task]*Task, err error
 		return n
 	}
 	for _, t := range ts.List {
-		// What has not been made yet the init has not, either.
+		// What has not been made the init has not, either.
 		if !t.Zombie && (what != linux.Undo || compare(ts.Init, t.Lead) != 0) {
 			list = append(list, t)
 		}

@@ -179,10 +179,11 @@ int main(int argc, char **argv) {
 				sprintf(b + strlen(b), " %s", ask(i, 'w'));
 			MUST(chdir("/"));
 			say("%s", b);
-		} else if (is("undo")) { // one each, of the two that share their undoing
+		} else if (is("undo")) { // one each, of the two that share their undoing and of one that has its own
 			struct sembuf up = {0, 1, SEM_UNDO};
 			MUST(semop(sems, &up, 1));
 			ask(ALIKE, 'u');
+			ask(QUIET, 'u');
 			say("%d", semctl(sems, 0, GETVAL));
 		} else if (is("ends")) { // the quiet one is ALIKE's, so its parent ends first
 			int quiet = pids[QUIET], status;
@@ -194,7 +195,7 @@ int main(int argc, char **argv) {
 			strcat(strcat(b, " "), word);
 			MUST(write(tell[QUIET][1], "q", 1));
 			MUST(waitpid(quiet, &status, 0));
-			sprintf(b + strlen(b), " %d", WEXITSTATUS(status));
+			sprintf(b + strlen(b), " %d undone %d", WEXITSTATUS(status), semctl(sems, 0, GETVAL));
 			say("%s", b);
 		} else if (is("execute"))
 			MUST(execl("/proc/self/exe", argv[0], argv[1], "again", NULL));
