@@ -86,7 +86,6 @@ func TestRefusalNamesObjectAndRemedyAndTheJobGoesOn(t *testing.T) {
 	for kind, words := range map[string][]string{
 		"+io_uring":    {"fd 5 (anon_inode:[io_uring])", "ordinary reads and writes"},
 		"+userfaultfd": {"fd 5 (anon_inode:[userfaultfd])", "page faults otherwise"},
-		"+fanotify":    {"fd 5 (anon_inode:[fanotify])", "inotify"},
 		"+perf":        {"fd 5 (anon_inode:[perf_event])", "without the profiler"},
 		"+aio":         {"its mapping of /[aio]"},
 		"+secret":      {"secretmem"},

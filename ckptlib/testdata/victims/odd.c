@@ -11,7 +11,6 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/fanotify.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 
@@ -55,8 +54,6 @@ static long makes(const char *kind) {
 	}
 	if (!strcmp(kind, "userfaultfd"))
 		return syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY | O_CLOEXEC);
-	if (!strcmp(kind, "fanotify"))
-		return fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY);
 	if (!strcmp(kind, "perf")) {
 		struct perf_event_attr a = {.type = PERF_TYPE_SOFTWARE, .size = sizeof a, .config = PERF_COUNT_SW_TASK_CLOCK, .exclude_kernel = 1};
 		return syscall(SYS_perf_event_open, &a, 0, -1, -1, 0);
