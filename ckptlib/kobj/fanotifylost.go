@@ -81,7 +81,7 @@ func leaveLast(fd int) error {
 			return err
 		}
 		n, err := unix.Read(fd, buf[:room])
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil || n < metadata {
