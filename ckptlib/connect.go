@@ -64,15 +64,30 @@ func (r *Restart) Connect(ctx context.Context, peers map[conn.ID]netip.AddrPort,
 	return r.handAll()
 }
 
-// handAll gives every process its descriptors.
+// handAll gives every process its descriptors, and every thread that has its own.
 func (r *Restart) handAll() error {
 	return r.pod.Tracer.Do(func(tracer.Tracing) error {
 		for _, s := range r.tree.Stubs {
-			if s.Image.Zombie != nil || s.Image.SharesFiles {
-				continue // its parent's are its own
+			if s.Image.Zombie != nil {
+				continue
 			}
-			if err := r.hand(s.Remote, s.PID, s.Image); err != nil {
-				return fmt.Errorf("process %d: %w", s.Image.PID, err)
+			if !s.Image.SharesFiles {
+				if err := r.hand(s.Remote, s.PID, s.Image.FDs); err != nil {
+					return fmt.Errorf("process %d: %w", s.Image.PID, err)
+				}
+			}
+			for i := range s.Image.Threads {
+				th := &s.Image.Threads[i]
+				if !th.OwnFiles {
+					continue
+				}
+				p, err := r.remote(th.TID)
+				if err == nil {
+					err = r.hand(p, s.PID, th.FDs)
+				}
+				if err != nil {
+					return fmt.Errorf("thread %d: %w", th.TID, err)
+				}
 			}
 		}
 		return nil
@@ -83,13 +98,13 @@ func (r *Restart) handAll() error {
 // by one: bash keeps one at 255, others go as high as their limit.
 const sparse = 1024
 
-// hand fills a process's descriptor table. What is received gets the lowest
+// hand fills a descriptor table of a process. What is received gets the lowest
 // free numbers, so descriptors are sent in the order of their numbers with a
 // stand-in for each gap, and come to lie where they belong.
-func (r *Restart) hand(p *tracer.Remote, pid int, im *image.Process) error {
+func (r *Restart) hand(p *tracer.Remote, pid int, fds []image.FD) error {
 	high := 3
-	if n := len(im.FDs); n > 0 {
-		high = im.FDs[n-1].Num + 1
+	if n := len(fds); n > 0 {
+		high = fds[n-1].Num + 1
 	}
 	// One more than the highest, for the socket that they come by.
 	if err := raiseFileLimit(pid, uint64(max(high, sparse)+2)); err != nil {
@@ -105,10 +120,10 @@ func (r *Restart) hand(p *tracer.Remote, pid int, im *image.Process) error {
 	if _, err := p.Syscall(unix.SYS_CLOSE_RANGE, hand+1, ^uint64(0)>>32, 0); err != nil {
 		return err
 	}
-	if err := r.place(p, int(hand), im.FDs); err != nil {
+	if err := r.place(p, int(hand), fds); err != nil {
 		return err
 	}
-	for _, fd := range im.FDs {
+	for _, fd := range fds {
 		if fd.CloExec {
 			if _, err := p.Syscall(unix.SYS_FCNTL, uint64(fd.Num), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
 				return err

@@ -28,7 +28,7 @@ type description struct {
 type descriptors struct {
 	list   []*description
 	byKey  map[fileKey][]*description
-	tables map[int][]image.FD // by pid in the pod
+	tables map[int][]image.FD // by pid in the pod, or the id of a thread with its own
 	byNum  map[[2]int]image.FileID
 }
 
@@ -72,12 +72,14 @@ func readSources(tasks []*proc.Task) ([]*kobj.Source, error) {
 		if t.Zombie {
 			continue
 		}
-		nums, err := procfs.FDs(t.Lead)
-		if err != nil {
-			return nil, fmt.Errorf("list the descriptors of process %d: %w", t.PodPID, err)
-		}
-		for _, n := range nums {
-			all = append(all, at{t.Lead, n, t.PodPID})
+		for _, table := range t.Tables() {
+			nums, err := procfs.FDs(table.TID)
+			if err != nil {
+				return nil, fmt.Errorf("list the descriptors of process %d: %w", table.ID, err)
+			}
+			for _, n := range nums {
+				all = append(all, at{table.TID, n, table.ID})
+			}
 		}
 	}
 	out := make([]*kobj.Source, len(all))

@@ -67,15 +67,27 @@ func (r *Restart) pidOf(pid int) (int, error) {
 	return s.PID, nil
 }
 
-// syscall makes a system call in a process that is being restored. Byte slices
-// are put into its scratch memory one after another.
-func (r *Restart) syscall(pid int, nr uintptr, args ...any) (result uint64, err error) {
-	s, err := r.stub(pid)
+// remote finds a process that is being restored, or a thread.
+func (r *Restart) remote(id int) (*tracer.Remote, error) {
+	s, err := r.stub(id)
+	if err == nil {
+		return s.Remote, nil
+	}
+	if th, ok := r.tree.Thread(id); ok {
+		return th, nil
+	}
+	return nil, err
+}
+
+// syscall makes a system call in a process or thread that is being restored. Byte
+// slices are put into its scratch memory one after another.
+func (r *Restart) syscall(id int, nr uintptr, args ...any) (result uint64, err error) {
+	p, err := r.remote(id)
 	if err != nil {
 		return 0, err
 	}
 	err = r.pod.Tracer.Do(func(tracer.Tracing) error {
-		result, err = remoteCall(s.Remote, nr, args...)
+		result, err = remoteCall(p, nr, args...)
 		return err
 	})
 	return result, err
@@ -231,7 +243,7 @@ func (r *Restart) complete() error {
 func (r *Restart) watch() error {
 	r.track = tracking{trackers: map[int]*mem.Tracker{}, base: &base{r.gen, r.pages, r.im}}
 	for _, s := range r.tree.Stubs {
-		if s.Image.Zombie != nil {
+		if s.Image.Zombie != nil || s.Image.SharesMemory {
 			continue
 		}
 		p := *s.Image

@@ -80,6 +80,9 @@ func (c *Checkpoint) find() error {
 		list[t] = p
 	}
 	return c.tasks.Each(func(t *proc.Task) error {
+		if !t.OwnsMemory() {
+			return nil
+		}
 		var tracker *mem.Tracker
 		layers := c.draft.layers(t.PodPID)
 		if layers != nil {
@@ -118,7 +121,7 @@ func (c *Checkpoint) copyProcesses(shared int64) error {
 	for _, t := range c.tasks.List {
 		v := c.mem.found[t]
 		if v == nil {
-			continue // a zombie
+			continue // a zombie, or it has another's
 		}
 		few := v.Changed <= copyLeast || v.Changed*copyRatio <= v.Own
 		if t.Stopped != 0 || few && int64(v.Changed) <= room {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/proc"
@@ -121,9 +122,9 @@ func (p *Pod) watchMore() {
 	if err != nil {
 		return
 	}
-	for _, q := range list {
+	for i, q := range list {
 		st, err := procfs.ReadStatus(fmt.Sprintf("/proc/%d", q.HostPID))
-		if err == nil && st.Anon >= precopyLeast && p.track.trackers[q.PID] == nil {
+		if err == nil && st.Anon >= precopyLeast && p.track.trackers[q.PID] == nil && !seen(list[:i], q) {
 			large[q.PID] = true
 		}
 	}
@@ -139,7 +140,7 @@ func (p *Pod) watchMore() {
 			return err
 		}
 		for _, t := range tasks.List {
-			if large[t.PodPID] && !t.Zombie {
+			if large[t.PodPID] && !t.Zombie && t.OwnsMemory() {
 				err = errors.Join(err, t.InLeader(tr, func(r *tracer.Remote) error {
 					w, err := mem.NewTracker(r, t.Lead)
 					if err == nil {
@@ -151,4 +152,14 @@ func (p *Pod) watchMore() {
 		}
 		return errors.Join(err, tasks.Resume(tr))
 	})
+}
+
+// seen tells whether the memory of a process is that of an earlier one, too.
+func seen(earlier []ProcessInfo, q ProcessInfo) bool {
+	for _, o := range earlier {
+		if same, err := linux.SameMemory(o.HostPID, q.HostPID); err == nil && same {
+			return true
+		}
+	}
+	return false
 }

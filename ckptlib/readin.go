@@ -211,10 +211,10 @@ func (p *Pod) settle(parts []part) error {
 			err = errors.Join(err, ts.Resume(tr))
 		}()
 		for _, t := range ts.List {
-			if t.Zombie {
+			if t.Zombie || !t.OwnsMemory() {
 				continue
 			}
-			if err := p.settleProcess(tr, t, parts); err != nil {
+			if err := p.settleProcess(tr, ts, t, parts); err != nil {
 				return fmt.Errorf("process %d: %w", t.PodPID, err)
 			}
 		}
@@ -229,7 +229,8 @@ func (l *lazy) stand(still bool) {
 	l.mu.Unlock()
 }
 
-func (p *Pod) settleProcess(tr tracer.Tracing, t *proc.Task, parts []part) (err error) {
+// settleProcess does it in one process that owns its memory.
+func (p *Pod) settleProcess(tr tracer.Tracing, ts *proc.Tasks, t *proc.Task, parts []part) (err error) {
 	l := p.lazy
 	type turn struct {
 		vma int
@@ -260,7 +261,7 @@ func (p *Pod) settleProcess(tr tracer.Tracing, t *proc.Task, parts []part) (err 
 	}
 	defer s.Close()
 	// Nothing of the process is to run on if this one ends in the midst of it.
-	if err := tr.SetOptions(t.Lead, tracer.Doomed); err != nil {
+	if err := setAll(tr, ts.Sharers(t), tracer.Doomed); err != nil {
 		return err
 	}
 	return t.InLeader(tr, func(r *tracer.Remote) error {
@@ -275,8 +276,17 @@ func (p *Pod) settleProcess(tr tracer.Tracing, t *proc.Task, parts []part) (err 
 				return err
 			}
 		}
-		return tr.SetOptions(t.Lead, tracer.Job)
+		return setAll(tr, ts.Sharers(t), tracer.Job)
 	})
+}
+
+func setAll(tr tracer.Tracing, tasks []*proc.Task, options int) error {
+	for _, t := range tasks {
+		if err := tr.SetOptions(t.Lead, options); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // complete tells whether everything has been read in.

@@ -189,8 +189,13 @@ func (r *Restart) rebuild() error {
 			if s.Image.Zombie != nil {
 				continue
 			}
-			if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src, otherVDSO(r.im)); err != nil {
+			if s.Image.SharesMemory {
+				s.Join()
+			} else if err := mem.Rebuild(r.pod, s.Remote, append([]procfs.VMA(nil), vmas...), s.Image, r.src, otherVDSO(r.im)); err != nil {
 				return err
+			}
+			if err := r.tree.MakeThreads(s); err != nil {
+				return fmt.Errorf("process %d: %w", s.Image.PID, err)
 			}
 		}
 		return nil
@@ -223,7 +228,7 @@ func (r *Restart) fill() error {
 		order = append(order, s.Object)
 	}
 	for _, s := range r.tree.Stubs {
-		if s.Image.Zombie != nil {
+		if s.Image.Zombie != nil || s.Image.SharesMemory {
 			continue
 		}
 		t, err := mem.NewProcessTarget(s.PID)

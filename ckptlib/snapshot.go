@@ -86,7 +86,7 @@ func (c *Checkpoint) describe() {
 	cfg := &c.p.c
 	programs := c.p.programs()
 	c.im = image.Pod{
-		Format: image.Format, ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(), VDSOCode: probe.VDSOCode(),
+		ID: cfg.ID, Arch: runtime.GOARCH, Kernel: probe.KernelRelease(), CPU: probe.CPU(), VDSO: probe.VDSO(), VDSOCode: probe.VDSOCode(),
 		UID: os.Geteuid(), GID: os.Getegid(), HostName: cfg.HostName, Programs: programs,
 	}
 	for _, a := range cfg.Virtual {
@@ -120,13 +120,24 @@ func (c *Checkpoint) clocks() error {
 func (c *Checkpoint) processes() error {
 	return c.p.pod.Tracer.Do(func(tr tracer.Tracing) (err error) {
 		for _, t := range c.tasks.List {
-			p, err := proc.Capture(tr, t, &c.p.waits, func(r *tracer.Remote) error { return c.shared.Resident(r, t.VMAs) })
+			resident := func(r *tracer.Remote) error { return c.shared.Resident(r, t.VMAs) }
+			if !t.OwnsMemory() {
+				resident = nil
+			}
+			p, err := proc.Capture(tr, t, &c.p.waits, resident)
 			if err != nil {
 				return err
 			}
 			if !t.Zombie {
-				p.Object = c.object()
 				p.FDs = c.fds.table(t.PodPID)
+				for i := range p.Threads {
+					if th := &p.Threads[i]; th.OwnFiles {
+						th.FDs = c.fds.table(th.TID)
+					}
+				}
+			}
+			if !t.Zombie && t.OwnsMemory() {
+				p.Object = c.object()
 				if p.Mappings, err = mem.Capture(t.Lead, t.PodPID, t.VMAs, c.shared, c.files); err != nil {
 					return err
 				}

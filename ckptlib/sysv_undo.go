@@ -157,7 +157,7 @@ func (c *Checkpoint) captureUndos(tr tracer.Tracing) error {
 		return nil
 	}
 	for _, t := range c.tasks.List {
-		if t.Zombie {
+		if t.Zombie || !t.OwnsUndo() {
 			continue
 		}
 		if err := t.InLeader(tr, func(r *tracer.Remote) error { return c.captureUndosOf(r, t) }); err != nil {

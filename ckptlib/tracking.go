@@ -64,19 +64,20 @@ func (b *base) file(f *image.MappedFile) *image.MappedFile {
 // process of which the kernel does not track the pages has none: all of it is
 // read each time.
 //
-// Preconditions: the pod stands still, and found is of all its processes.
+// Preconditions: the pod stands still, and found is of all its processes that have
+// memory of their own.
 func (t *tracking) restart(tr *tracer.Tracer, tasks *proc.Tasks, found map[*proc.Task]*mem.Private) error {
 	old, now := t.trackers, &trackers{of: map[int]*mem.Tracker{}}
 	// From many goroutines: the kernel walks page tables.
 	err := tasks.Each(func(task *proc.Task) error {
-		if w := old[task.PodPID]; w != nil && found[task].Own >= trackLeast {
-			now.watch(task, w, found[task])
+		if w, v := old[task.PodPID], found[task]; w != nil && v != nil && v.Own >= trackLeast {
+			now.watch(task, w, v)
 		}
 		return nil
 	})
 	for pid, w := range old {
 		if now.of[pid] == nil {
-			w.Close() // it is of a process that has ended, or has executed another program
+			w.Close() // it is of a process that has ended, or has another memory now
 		}
 	}
 	t.trackers = now.of

@@ -50,16 +50,14 @@ func TestRefusalNamesProcessAndRemedyAndTheJobGoesOn(t *testing.T) {
 	asUser(t)
 	prog := compile(t, "odd")
 	for kind, words := range map[string][]string{
-		"traced":        {"(odd)", "is traced by process", "detach"},
-		"shares-memory": {"(odd)", "shares its memory"},
-		"seccomp":       {"(odd)", "seccomp", "without its sandbox"},
-		"vfork":         {"(odd) waits for the vfork(2) of process", "end that process"},
-		"namespace":     {"(odd)", "user namespace of its own", "inside of the container"},
-		"chroot":        {"(odd)", "another root directory", "/usr"},
-		"sibling":       {"(odd)", "shares its descriptors with process", "not its parent"},
-		"sibling-fs":    {"(odd)", "shares its working directory with process", "not its parent"},
-
-		"own-descriptors": {"(odd)", "descriptors of its own"},
+		"traced":      {"(odd)", "is traced by process", "detach"},
+		"seccomp":     {"(odd)", "seccomp", "without its sandbox"},
+		"vfork":       {"(odd) waits for the vfork(2) of process", "end that process"},
+		"namespace":   {"(odd)", "user namespace of its own", "inside of the container"},
+		"chroot":      {"(odd)", "another root directory", "/usr"},
+		"distant":     {"(odd)", "shares its descriptors with process", "neither its parent", "end one of them"},
+		"distant-fs":  {"(odd)", "shares its working directory with process", "neither its parent"},
+		"of-a-thread": {"(odd)", "a thread, ", "that shares its descriptors with process"},
 	} {
 		if kind == "chroot" && os.Geteuid() != 0 {
 			continue // not for users
@@ -88,7 +86,6 @@ func TestRefusalNamesObjectAndRemedyAndTheJobGoesOn(t *testing.T) {
 	for kind, words := range map[string][]string{
 		"+io_uring":    {"fd 5 (anon_inode:[io_uring])", "ordinary reads and writes"},
 		"+userfaultfd": {"fd 5 (anon_inode:[userfaultfd])", "page faults otherwise"},
-		"+fanotify":    {"fd 5 (anon_inode:[fanotify])", "inotify"},
 		"+perf":        {"fd 5 (anon_inode:[perf_event])", "without the profiler"},
 		"+aio":         {"its mapping of /[aio]"},
 		"+secret":      {"secretmem"},

@@ -5,8 +5,27 @@ import (
 	"fmt"
 )
 
-// Encode returns a pod's image as JSON.
-func Encode(p *Pod) ([]byte, error) { return json.MarshalIndent(p, "", " ") }
+// Encode returns a pod's image as JSON. It sets its Format.
+func Encode(p *Pod) ([]byte, error) {
+	p.Format = p.format()
+	return json.MarshalIndent(p, "", " ")
+}
+
+// format is the lowest that says all of an image.
+func (p *Pod) format() int {
+	for i := range p.Processes {
+		q := &p.Processes[i]
+		if q.SharesActions || q.SharesUndo || q.SharesMemory || q.BornOf != 0 {
+			return 2
+		}
+		for j := range q.Threads {
+			if q.Threads[j].OwnFiles || q.Threads[j].BornOf != 0 {
+				return 2
+			}
+		}
+	}
+	return 1
+}
 
 // Decode is the inverse of Encode. It refuses a format that this version does
 // not know.

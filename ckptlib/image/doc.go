@@ -11,10 +11,13 @@
 // fields it does not know and refuses a Format it does not know.
 package image
 
-// Format is the version of the structs that this package writes. A reader
-// accepts OldestFormat to Format. History: 1, the first.
+// Format is the newest version of the structs. A reader accepts OldestFormat to
+// Format; a writer takes the lowest that says all of an image, so that a reader
+// refuses only what it would restore otherwise than it was. History: 1, the
+// first; 2, processes that share more than a table of descriptors or a directory
+// with their parent, and threads with a table of descriptors of their own.
 const (
-	Format       = 1
+	Format       = 2
 	OldestFormat = 1
 )
 

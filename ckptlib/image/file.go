@@ -28,6 +28,7 @@ type File struct {
 	TimerFD  *TimerFD  `json:"timerfd,omitempty"`
 	SignalFD *SignalFD `json:"signalfd,omitempty"`
 	Inotify  *Inotify  `json:"inotify,omitempty"`
+	Fanotify *Fanotify `json:"fanotify,omitempty"`
 	PIDFD    *PIDFD    `json:"pidfd,omitempty"`
 	PTY      *PTY      `json:"pty,omitempty"`
 	Unix     *Unix     `json:"unix,omitempty"`
@@ -152,6 +153,23 @@ type InotifyWatch struct {
 	WD   int    `json:"wd"`
 	Mask uint32 `json:"mask"`
 	Path string `json:"path"`
+}
+
+// Fanotify is a fanotify group as an ordinary user may have it. Events that were
+// pending are Lost.
+type Fanotify struct {
+	Flags      uint32         `json:"flags"`       // of fanotify_init(2)
+	EventFlags uint32         `json:"event_flags"` // likewise
+	Lost       bool           `json:"lost,omitempty"`
+	Marks      []FanotifyMark `json:"marks,omitempty"`
+}
+
+// FanotifyMark is what is told of one file, and what is not.
+type FanotifyMark struct {
+	Path    string `json:"path"`
+	Flags   uint32 `json:"flags,omitempty"` // FAN_MARK_EVICTABLE, _IGNORE, _IGNORED_SURV_MODIFY
+	Mask    uint64 `json:"mask,omitempty"`
+	Ignored uint64 `json:"ignored,omitempty"`
 }
 
 // PIDFD is a descriptor of a process of the pod; PID 0 is one that has ended

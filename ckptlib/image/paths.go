@@ -59,6 +59,10 @@ func (p *Pod) MovePaths(m PathMap) {
 			for k := range f.Inotify.Watches {
 				move(&f.Inotify.Watches[k].Path)
 			}
+		case f.Fanotify != nil:
+			for k := range f.Fanotify.Marks {
+				move(&f.Fanotify.Marks[k].Path)
+			}
 		case f.Unix != nil:
 			f.Unix.moveNames(m)
 		}

@@ -1,5 +1,7 @@
 package image
 
+import "iter"
+
 // Pod is one pod: a process domain with its namespaces, processes, open files
 // and shared memory.
 type Pod struct {
@@ -178,4 +180,22 @@ type MsgQueue struct {
 type SysMsg struct {
 	Type int64  `json:"type"`
 	Data []byte `json:"data"`
+}
+
+// Tables yields every table of descriptors with the pid of its process, or the id
+// of the thread that it is the own of.
+func (p *Pod) Tables() iter.Seq2[int, []FD] {
+	return func(yield func(int, []FD) bool) {
+		for i := range p.Processes {
+			q := &p.Processes[i]
+			if !yield(q.PID, q.FDs) {
+				return
+			}
+			for j := range q.Threads {
+				if th := &q.Threads[j]; th.OwnFiles && !yield(th.TID, th.FDs) {
+					return
+				}
+			}
+		}
+	}
 }

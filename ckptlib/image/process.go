@@ -33,10 +33,26 @@ type Process struct {
 	Object   ObjectID  `json:"object,omitempty"`   // pages of the private mappings
 
 	FDs []FD `json:"fds,omitempty"` // by ascending number
-	// What it shares with its parent: descriptors (CLONE_FILES), FS (CLONE_FS).
-	SharesFiles bool `json:"shares_files,omitempty"`
-	SharesFS    bool `json:"shares_fs,omitempty"`
+
+	// ExitSignal is by which the parent learns of its end: 0 is SIGCHLD, NoSignal
+	// none.
+	ExitSignal int `json:"exit_signal,omitempty"`
+	// What it has in common with the process that it is born of, its parent: FDs
+	// (CLONE_FILES), FS (CLONE_FS), the actions of signals (CLONE_SIGHAND), the list
+	// of SEM_UNDO (CLONE_SYSVSEM), which is among that one's then, and memory
+	// (CLONE_VM), of which it has nothing here: neither MM nor Mappings nor Object.
+	SharesFiles   bool `json:"shares_files,omitempty"`
+	SharesFS      bool `json:"shares_fs,omitempty"`
+	SharesActions bool `json:"shares_actions,omitempty"`
+	SharesUndo    bool `json:"shares_undo,omitempty"`
+	SharesMemory  bool `json:"shares_memory,omitempty"`
+	// BornOf is another process of which it is born in its parent's place: a child
+	// of the same parent, before it in the list (CLONE_PARENT). 0 is none.
+	BornOf int `json:"born_of,omitempty"`
 }
+
+// NoSignal is an ExitSignal: no signal is sent.
+const NoSignal = -1
 
 // Zombie is how a process, or its first thread, ended.
 type Zombie struct {
@@ -66,7 +82,13 @@ type Thread struct {
 	IOPriority int      `json:"io_priority,omitempty"` // as ioprio_get(2) gives it
 	TimerSlack uint64   `json:"timer_slack,omitempty"`
 	PDeathSig  int      `json:"pdeathsig,omitempty"`
-	FS         *FS      `json:"fs,omitempty"` // of its own
+
+	// What it has of its own (unshare(2)): a directory, descriptors. BornOf is
+	// another thread of the process, before it in the list, whose own it shares.
+	FS       *FS  `json:"fs,omitempty"`
+	OwnFiles bool `json:"own_files,omitempty"`
+	FDs      []FD `json:"fds,omitempty"` // by ascending number
+	BornOf   int  `json:"born_of,omitempty"`
 
 	Memory *MemoryPolicy `json:"memory,omitempty"` // nil is the default
 

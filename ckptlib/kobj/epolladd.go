@@ -72,17 +72,16 @@ func (m *Maker) holdsBoth(set image.FileID, t image.EpollTarget) (pid, epfd int,
 	if m.Pod == nil || m.Syscall == nil {
 		return 0, 0, false
 	}
-	for i := range m.Pod.Processes {
-		p := &m.Pod.Processes[i]
+	for owner, fds := range m.Pod.Tables() {
 		n, target := -1, false
-		for _, fd := range p.FDs {
+		for _, fd := range fds {
 			if fd.File == set {
 				n = fd.Num
 			}
 			target = target || fd.Num == t.Num && fd.File == t.File
 		}
-		if n >= 0 && target && (!ok || p.PID == t.PID) {
-			pid, epfd, ok = p.PID, n, true
+		if n >= 0 && target && (!ok || owner == t.PID) {
+			pid, epfd, ok = owner, n, true
 		}
 	}
 	return pid, epfd, ok

@@ -24,22 +24,26 @@ var inotifyKind = Kind{
 // gets this number.
 const inotifySetNextWD = 0x40044900
 
-// watchLine is one watch as fdinfo tells it.
+// watchLine is one watch as fdinfo tells it, or one mark of fanotify.
 type watchLine struct {
-	wd     int
-	mask   uint32
-	ino    uint64
-	dev    uint64 // as st_dev
-	handle []byte // of name_to_handle_at(2)
-	kind   int32
+	wd      int
+	mask    uint32
+	ignored uint32
+	flags   uint32 // of a mark
+	ino     uint64
+	dev     uint64 // as st_dev
+	handle  []byte // of name_to_handle_at(2)
+	kind    int32
 }
 
 // parseInotify parses the lines "inotify wd:3 ino:9e7e sdev:800013 mask:800afce
 // ignored_mask:0 fhandle-bytes:8 fhandle-type:1 f_handle:7e9e0000640d1b6d".
-func parseInotify(i FDInfo) ([]watchLine, error) {
+func parseInotify(i FDInfo) ([]watchLine, error) { return parseWatches(i, "inotify ") }
+
+func parseWatches(i FDInfo, prefix string) ([]watchLine, error) {
 	var all []watchLine
 	for _, line := range i.Lines {
-		rest, ok := strings.CutPrefix(line, "inotify ")
+		rest, ok := strings.CutPrefix(line, prefix)
 		if !ok {
 			continue
 		}
@@ -52,6 +56,10 @@ func parseInotify(i FDInfo) ([]watchLine, error) {
 				_, err = fmt.Sscanf(value, "%x", &w.wd)
 			case "mask":
 				_, err = fmt.Sscanf(value, "%x", &w.mask)
+			case "ignored_mask":
+				_, err = fmt.Sscanf(value, "%x", &w.ignored)
+			case "mflags":
+				_, err = fmt.Sscanf(value, "%x", &w.flags)
 			case "ino":
 				_, err = fmt.Sscanf(value, "%x", &w.ino)
 			case "sdev":
@@ -89,16 +97,21 @@ func captureInotify(c Capturer, s *Source, f *image.File) error {
 	for _, w := range lines {
 		path, ok := finder.find(w)
 		if !ok {
-			return &UnsupportedError{
-				Source: s.String(),
-				Hint: fmt.Sprintf("the path of the file it watches, inode %d, cannot be found from outside: let the program keep its directory open or work in it, or close the watch before the checkpoint",
-					w.ino),
-			}
+			return unfound(s, w)
 		}
 		i.Watches = append(i.Watches, image.InotifyWatch{WD: w.wd, Mask: w.mask, Path: path})
 	}
 	f.Inotify = i
 	return nil
+}
+
+// unfound says that the path of what a watch is of is not known.
+func unfound(s *Source, w watchLine) error {
+	return &UnsupportedError{
+		Source: s.String(),
+		Hint: fmt.Sprintf("the path of the file it watches, inode %d, cannot be found from outside: let the program keep its directory open or work in it, or close the watch before the checkpoint",
+			w.ino),
+	}
 }
 
 // restoreInotify adds the watches with their numbers.

@@ -42,6 +42,7 @@ var kinds = []Kind{
 	timerFDKind,
 	signalFDKind,
 	inotifyKind,
+	fanotifyKind,
 	pidFDKind,
 	ptyKind,
 	unixKind,

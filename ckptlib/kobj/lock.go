@@ -167,10 +167,9 @@ func (m *Maker) numberIn(pid int, id image.FileID) (int, bool) {
 	if m.Pod == nil {
 		return 0, false
 	}
-	for i := range m.Pod.Processes {
-		p := &m.Pod.Processes[i]
-		for _, fd := range p.FDs {
-			if p.PID == pid && fd.File == id {
+	for owner, fds := range m.Pod.Tables() {
+		for _, fd := range fds {
+			if owner == pid && fd.File == id {
 				return fd.Num, true
 			}
 		}

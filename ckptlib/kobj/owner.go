@@ -147,17 +147,16 @@ func (m *Maker) fcntl(f *image.File) (func(cmd int, arg any) error, error) {
 	}, nil
 }
 
-// holder returns a process (its pid in the pod) and number that hold a
+// holder returns a process or thread (its id in the pod) and number that hold a
 // description.
 func (m *Maker) holder(id image.FileID) (pid, num int, ok bool) {
 	if m.Pod == nil {
 		return 0, 0, false
 	}
-	for i := range m.Pod.Processes {
-		p := &m.Pod.Processes[i]
-		for _, fd := range p.FDs {
+	for owner, fds := range m.Pod.Tables() {
+		for _, fd := range fds {
 			if fd.File == id {
-				return p.PID, fd.Num, true
+				return owner, fd.Num, true
 			}
 		}
 	}

@@ -94,7 +94,6 @@ var hints = []struct{ prefix, hint string }{
 	{"anon_inode:[userfaultfd]", "let the program handle its page faults otherwise"},
 	{"anon_inode:[perf_event]", "run the job without the profiler"},
 	{"anon_inode:bpf", "run the job without the tracer"},
-	{"anon_inode:[fanotify]", "watch files with inotify"},
 	{"anon_inode:dma", "run the job without GPUs"},
 	{"socket:[", "the job's sockets may be of IPv4, IPv6, the unix family and netlink"},
 	{"/dev/tty", "run the job with its standard streams redirected"},

@@ -114,6 +114,11 @@ func becomeInit() error {
 		rights = append(rights, l)
 	}
 	rights = append(rights, lazy...)
+	// The Go runtime's threads share one. A process that has none has it in common
+	// with the init, for kcmp(2), and only so is told from those that share one.
+	if err := unix.Unshare(unix.CLONE_SYSVSEM); err != nil {
+		return fmt.Errorf("give up the list of SEM_UNDO: unshare: %w", err)
+	}
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err

@@ -13,12 +13,17 @@ import (
 // born in. Their first parents have ended, and the init or a subreaper
 // (PR_SET_CHILD_SUBREAPER) has become their parent; so it is done again, with a
 // helper as the parent that ends.
+//
+// Those that are born of a child of the same parent come here as well: it may be
+// one of these.
 func (t *Tree) adopt() error {
-	for len(t.foreign) > 0 {
+	for len(t.foreign)+len(t.later) > 0 {
 		i, ok := t.adoptable()
 		if !ok {
-			p := t.foreign[0]
-			return fmt.Errorf("process %d of the image has no way to be born into session %d", p.PID, p.SID)
+			if err := t.makeLater(); err != nil {
+				return err
+			}
+			continue
 		}
 		p := t.foreign[i]
 		t.foreign = append(t.foreign[:i:i], t.foreign[i+1:]...)
@@ -27,6 +32,18 @@ func (t *Tree) adopt() error {
 		}
 	}
 	return nil
+}
+
+// makeLater makes one process that is born of another than its parent.
+func (t *Tree) makeLater() error {
+	for i, p := range t.later {
+		if of := t.byPID[p.BornOf]; of != nil {
+			t.later = append(t.later[:i:i], t.later[i+1:]...)
+			return t.make(p, of.Remote, of.Image.SID)
+		}
+	}
+	p := append(t.foreign, t.later...)[0]
+	return fmt.Errorf("process %d of the image has no way to be born into session %d", p.PID, p.SID)
 }
 
 // adoptable finds a process whose turn it is: those of subreapers come before

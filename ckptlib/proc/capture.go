@@ -27,6 +27,7 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		return p, err
 	}
 	if t.Zombie {
+		captureSharing(t, &p) // how its parent learns of it
 		p.Zombie = &image.Zombie{Status: t.Stat.ExitCode, Comm: t.Stat.Comm}
 		return p, nil
 	}
@@ -39,7 +40,7 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		return p, err
 	}
 	p.FS.Umask = t.Status.Umask
-	p.SharesFiles, p.SharesFS = t.sharesFiles, t.sharesFS
+	captureSharing(t, &p)
 	for i := range 16 {
 		var l unix.Rlimit
 		if err := unix.Prlimit(t.PID, i, nil, &l); err != nil {
@@ -47,8 +48,10 @@ func Capture(tr tracer.Tracing, t *Task, waits *Waits, with func(*tracer.Remote)
 		}
 		p.Limits = append(p.Limits, image.Limit{Cur: l.Cur, Max: l.Max})
 	}
-	if err := captureMM(t, &p); err != nil {
-		return p, err
+	if t.OwnsMemory() {
+		if err := captureMM(t, &p); err != nil {
+			return p, err
+		}
 	}
 	if err := captureThreads(tr, t, &p, waits, with); err != nil {
 		return p, fmt.Errorf("capture process %d (%s): %w", t.PodPID, t.Status.Name, err)
@@ -94,7 +97,7 @@ func captureOther(tr tracer.Tracing, t *Task, tid int, leader *tracer.Remote, th
 		err = b.Run()
 	}
 	if err == nil {
-		err = captureOwnFS(t, tid, th)
+		err = captureOwn(t, tid, th)
 	}
 	return errors.Join(err, r.LeaveBare())
 }
@@ -104,6 +107,9 @@ func captureOther(tr tracer.Tracing, t *Task, tid int, leader *tracer.Remote, th
 func captureProcess(tr tracer.Tracing, r *tracer.Remote, b *tracer.Batch, t *Task, p *image.Process, with func(*tracer.Remote) error) error {
 	for _, f := range []func() error{
 		func() error {
+			if !t.OwnsMemory() {
+				return nil
+			}
 			return b.Ask(0, func(ret uint64, _ []byte, err error) error { p.MM.Brk = ret; return err }, unix.SYS_BRK, 0)
 		},
 		func() error { return captureSignals(tr, r.TID, b, t, p) },

@@ -115,8 +115,9 @@ const archGetXCompPerm, archReqXCompPerm, xfeatureTileData = 0x1022, 0x1023, 18
 func capturePrctl(b *tracer.Batch, t *Task, p *image.Process) error {
 	err := errors.Join(
 		b.Ask(0, func(ret uint64, _ []byte, err error) error {
-			if p.Prctl.Dumpable = int(ret); t.hidden {
-				p.Prctl.Dumpable = int(t.dumpable)
+			p.Prctl.Dumpable = int(ret)
+			if m := t.memoryOf(); m.hidden { // it is the memory's
+				p.Prctl.Dumpable = int(m.dumpable)
 			}
 			return err
 		}, unix.SYS_PRCTL, unix.PR_GET_DUMPABLE),

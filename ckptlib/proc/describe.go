@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
-	"github.com/gompirun/gompirun/ckptlib/internal/linux"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
@@ -33,8 +32,10 @@ type Task struct {
 
 	leader *image.Zombie // of a process that has gone on without
 
-	sharesFiles bool // with its parent
-	sharesFS    bool
+	shares uint64       // flags of clone(2), of what an earlier process in the list has as well
+	bornOf *Task        // a child of the same parent with which it shares, nil if that is the parent
+	memory *Task        // whose memory it has, if that is not its own
+	own    []*ownThread // its threads that have not all in common with it
 
 	stopped  []*Task // the children that the job had stopped
 	stopSeen bool    // the parent has been told of the stop
@@ -73,11 +74,7 @@ func (ts *Tasks) describe(tr tracer.Tracing, group map[int]unix.Signal) error {
 				parent.stopped = append(parent.stopped, t)
 			}
 		}
-		parent := t.Stat.PPID
-		if p := byPID[parent]; p != nil {
-			parent = p.Lead
-		}
-		if hint := t.refuse(&init, parent); hint != "" {
+		if hint := t.refuse(&init); hint != "" {
 			return fmt.Errorf("process %d (%s) %s", t.PodPID, t.Status.Name, hint)
 		}
 	}
@@ -173,19 +170,10 @@ func (t *Task) groupStop(group map[int]unix.Signal) unix.Signal {
 	return 0
 }
 
-// refuse says why a process cannot be checkpointed and what to do, or "". parent
-// is a thread of its parent.
-func (t *Task) refuse(init *procfs.Status, parent int) string {
-	if t.Zombie {
-		return ""
-	}
-	if t.Status.Seccomp == 1 || t.Status.SeccompFilters > init.SeccompFilters {
+// refuse says why a process cannot be checkpointed and what to do, or "".
+func (t *Task) refuse(init *procfs.Status) string {
+	if !t.Zombie && (t.Status.Seccomp == 1 || t.Status.SeccompFilters > init.SeccompFilters) {
 		return "has confined itself by seccomp(2), which a restart cannot repeat: run the program without its sandbox"
-	}
-	if same, err := linux.SameMemory(t.Lead, parent); err != nil {
-		return "cannot be compared with its parent: " + err.Error()
-	} else if same {
-		return "shares its memory with its parent (clone with CLONE_VM): such a process cannot be checkpointed"
 	}
 	return ""
 }

@@ -6,48 +6,32 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/image"
-	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/tracer"
 )
 
-// Restore makes a stub whose memory is restored into the process, up to the
-// point where only Finish is left: threads, dispositions, limits, names.
+// Restore makes a stub whose memory is restored, and that has its threads, into
+// the process, up to the point where only Finish is left: dispositions, limits,
+// names.
 func (t *Tree) Restore(s *Stub) error {
 	p, r := s.Image, s.Remote
-	if err := restoreFS(r, &p.FS); err != nil {
-		return err
-	}
-	if err := restoreActions(r, p); err != nil {
-		return err
-	}
-	if err := restorePrctl(r, p); err != nil {
-		return err
-	}
-	others := p.Threads
-	s.TIDs, s.threads = nil, nil
-	if p.Leader == nil {
-		s.TIDs, s.threads = []int{s.PID}, []*tracer.Remote{r}
-		others = p.Threads[1:]
-	}
-	const shared = unix.CLONE_VM | unix.CLONE_FS | unix.CLONE_FILES | unix.CLONE_SIGHAND | unix.CLONE_THREAD | unix.CLONE_SYSVSEM
-	for _, th := range others {
-		tid, err := pod.Clone(t.tr, r, pod.CloneArgs{Flags: shared, PID: th.TID})
-		if err != nil {
+	if !p.SharesFS {
+		if err := restoreFS(r, &p.FS); err != nil {
 			return err
 		}
-		tr, err := t.tr.EnterBare(tid, t.vdsoOf(p))
-		if err != nil {
+	}
+	if !p.SharesActions {
+		if err := restoreActions(r, p); err != nil {
 			return err
 		}
-		tr.UseScratch(r.Scratch())
-		s.TIDs, s.threads = append(s.TIDs, tid), append(s.threads, tr)
 	}
 	for i, th := range s.threads {
 		if err := restoreThread(th, &p.Threads[i]); err != nil {
 			return err
 		}
-		if err := restoreOwnFS(th, &p.Threads[i]); err != nil {
-			return err
+		if fs := p.Threads[i].FS; fs != nil {
+			if err := restoreFS(th, fs); err != nil {
+				return err
+			}
 		}
 	}
 	if err := makeTimers(r, p); err != nil {
@@ -56,16 +40,6 @@ func (t *Tree) Restore(s *Stub) error {
 	restoreOOM(s.PID, p)
 	restoreCoreFilter(s.PID, p)
 	return restoreLimits(s.PID, p)
-}
-
-// vdsoOf is where a restored process has its vdso.
-func (t *Tree) vdsoOf(p *image.Process) tracer.Addr {
-	for _, m := range p.Mappings {
-		if m.Name == "[vdso]" {
-			return tracer.Addr(m.Start)
-		}
-	}
-	return t.vdso
 }
 
 // restoreFS changes to the working directory, which must be there.
@@ -136,8 +110,8 @@ func (t *Tree) Finish(s *Stub) error {
 	if err := armTimers(r, p); err != nil {
 		return err
 	}
-	if _, err := r.Syscall(unix.SYS_MUNMAP, uint64(r.Scratch()), tracer.RoomSize); err != nil {
-		return fmt.Errorf("unmap the scratch memory: %w", err)
+	if err := s.unmap(); err != nil {
+		return err
 	}
 	for i, tid := range s.TIDs {
 		if err := finishThread(t.tr, tid, &p.Threads[i]); err != nil {

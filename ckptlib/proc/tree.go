@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"cmp"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,9 @@ type Stub struct {
 	// leader that is to end, or has ended.
 	TIDs    []int
 	threads []*tracer.Remote
+
+	memory *Stub // whose memory it has
+	users  int   // of its memory, that are not finished
 }
 
 // Tree is the process tree of a pod being restored.
@@ -33,6 +37,7 @@ type Tree struct {
 	byPID   map[int]*Stub
 	byPPID  map[int][]*image.Process
 	foreign []*image.Process // to be adopted
+	later   []*image.Process // to be born of another process than their parent
 	unnamed int              // next pid for a helper
 }
 
@@ -56,6 +61,10 @@ func Build(tr tracer.Tracing, init *tracer.Remote, vdso tracer.Addr, p *image.Po
 	}
 	t.unnamed++
 	for _, q := range t.byPPID[initPID] {
+		if q.BornOf != 0 {
+			t.later = append(t.later, q)
+			continue
+		}
 		if q.SID != q.PID && q.SID != initPID {
 			t.foreign = append(t.foreign, q)
 			continue
@@ -80,21 +89,29 @@ func Build(tr tracer.Tracing, init *tracer.Remote, vdso tracer.Addr, p *image.Po
 // initPID is the init's pid, session and group in its pod.
 const initPID = 1
 
-// make makes a process and all below it. Its parent is in the session birth.
+// make makes a process and all below it. The one that it is born of is in the
+// session birth.
 func (t *Tree) make(p *image.Process, parent *tracer.Remote, birth int) error {
-	if p.SharesFiles || p.SharesFS {
-		if o := t.byPID[p.PPID]; o == nil || o.Remote != parent {
-			return fmt.Errorf("make process %d: it cannot be born of process %d, with which it shares", p.PID, p.PPID)
-		}
+	a := cloneArgs(p)
+	of := t.byPID[cmp.Or(p.BornOf, p.PPID)]
+	if a.Flags != 0 && (of == nil || of.Remote != parent) {
+		return fmt.Errorf("make process %d: it cannot be born of process %d, with which it shares", p.PID, cmp.Or(p.BornOf, p.PPID))
 	}
-	s, err := t.clone(parent, pod.CloneArgs{Flags: cloneFlags(p), PID: p.PID, ExitSignal: unix.SIGCHLD})
+	s, err := t.clone(parent, a)
 	if err != nil {
 		return err
 	}
 	s.Image = p
+	if p.SharesMemory {
+		s.share(of)
+	}
 	t.byPID[p.PID] = s
 	var after []*image.Process
 	for _, c := range t.byPPID[p.PID] {
+		if c.BornOf != 0 {
+			t.later = append(t.later, c)
+			continue
+		}
 		switch from := t.bornIn(c); {
 		case from == birth:
 			if err := t.make(c, s.Remote, birth); err != nil {
@@ -150,7 +167,9 @@ func (t *Tree) clone(parent *tracer.Remote, a pod.CloneArgs) (*Stub, error) {
 		return nil, err
 	}
 	r.UseScratch(parent.Scratch())
-	return &Stub{PID: child, Remote: r}, nil
+	s := &Stub{PID: child, Remote: r, users: 1}
+	s.memory = s
+	return s, nil
 }
 
 func (t *Tree) nextPID() int {

@@ -92,6 +92,10 @@ func (tr Tracing) EnterBare(tid int, vdso Addr) (*Remote, error) {
 // bytes, readable and writable. Leave does not unmap it.
 func (r *Remote) UseScratch(a Addr) { r.scratch = uint64(a) }
 
+// Join has the Remote go on in the memory of another one, whose process or thread
+// has the same: it was made before that was rebuilt. LeaveBare leaves it there.
+func (r *Remote) Join(of *Remote) { r.gadget, r.scratch = of.gadget, of.scratch }
+
 // ShareScratch gives the Remote the scratch memory of another thread of its
 // process, which was entered with it. LeaveBare leaves it there.
 func (r *Remote) ShareScratch(of *Remote) {

@@ -54,9 +54,11 @@ type Shareable int
 // Types of kcmp(2).
 const (
 	kcmpFile           = 0
-	kcmpVM   Shareable = 1
+	Memory   Shareable = 1 // the address space (CLONE_VM)
 	Files    Shareable = 2 // the table of descriptors (CLONE_FILES)
 	FS       Shareable = 3 // directories and the file mode mask (CLONE_FS)
+	Actions  Shareable = 4 // what is done on signals (CLONE_SIGHAND)
+	Undo     Shareable = 6 // the list of SEM_UNDO (CLONE_SYSVSEM); all that have none share it
 )
 
 // SameFile tells whether two descriptors of this process refer to one open file
@@ -72,7 +74,7 @@ func SameFile(a, b int) (bool, error) {
 
 // SameMemory tells whether two processes share their address space, by kcmp(2).
 func SameMemory(a, b int) (bool, error) {
-	n, err := Compare(a, b, kcmpVM)
+	n, err := Compare(a, b, Memory)
 	return n == 0 && err == nil, err
 }
 

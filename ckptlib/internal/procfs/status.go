@@ -131,6 +131,7 @@ type Stat struct {
 	StartCode, EndCode, StartStack     uint64
 	StartData, EndData, StartBrk       uint64
 	ArgStart, ArgEnd, EnvStart, EnvEnd uint64
+	ExitSignal                         int // by which its parent learns of its end, 0 is none
 	ExitCode                           int
 }
 
@@ -159,7 +160,7 @@ func ReadStat(dir string) (s Stat, err error) {
 	s.StartCode, s.EndCode, s.StartStack = adr(26), adr(27), adr(28)
 	s.StartData, s.EndData, s.StartBrk = adr(45), adr(46), adr(47)
 	s.ArgStart, s.ArgEnd, s.EnvStart, s.EnvEnd = adr(48), adr(49), adr(50), adr(51)
-	s.ExitCode = num(52)
+	s.ExitSignal, s.ExitCode = num(38), num(52)
 	return s, nil
 }
 

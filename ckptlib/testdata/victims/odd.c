@@ -11,11 +11,9 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/fanotify.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 
-static char stack[1 << 16];
 static int other(void *arg) {
 	for (;;)
 		pause();
@@ -31,8 +29,11 @@ static void *waits(void *arg) {
 		wrong("epoll_wait: %s", strerror(errno));
 	return NULL;
 }
+static pid_t born(int flags) { return MUST(syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0)); }
 static void *unshares(void *arg) {
 	MUST(unshare(CLONE_FILES));
+	if (!born(CLONE_FILES))
+		other(NULL);
 	MUST(write(((int *)arg)[1], "x", 1));
 	return other(NULL) ? NULL : NULL;
 }
@@ -53,8 +54,6 @@ static long makes(const char *kind) {
 	}
 	if (!strcmp(kind, "userfaultfd"))
 		return syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY | O_CLOEXEC);
-	if (!strcmp(kind, "fanotify"))
-		return fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_FID, O_RDONLY);
 	if (!strcmp(kind, "perf")) {
 		struct perf_event_attr a = {.type = PERF_TYPE_SOFTWARE, .size = sizeof a, .config = PERF_COUNT_SW_TASK_CLOCK, .exclude_kernel = 1};
 		return syscall(SYS_perf_event_open, &a, 0, -1, -1, 0);
@@ -143,8 +142,6 @@ int main(int argc, char **argv) {
 		if (!child)
 			other(NULL);
 		MUST(ptrace(PTRACE_SEIZE, child, 0, 0));
-	} else if (!strcmp(kind, "shares-memory")) {
-		child = MUST(clone(other, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL));
 	} else if (!strcmp(kind, "namespace") || !strcmp(kind, "chroot")) {
 		child = MUST(fork());
 		if (!child) {
@@ -163,29 +160,38 @@ int main(int argc, char **argv) {
 		pthread_create(&t, NULL, vforks, NULL);
 		while (!(child = vforked))
 			usleep(1000);
-	} else if (!strcmp(kind, "own-descriptors")) {
-		child = MUST(fork());
+	} else if (!strcmp(kind, "of-a-thread")) {
+		child = -MUST(fork());
 		if (!child) {
 			pthread_t t;
+			setpgid(0, 0);
 			pthread_create(&t, NULL, unshares, undone);
 			other(NULL);
 		}
 		char c;
 		MUST(read(undone[0], &c, 1));
-	} else if (!strncmp(kind, "sibling", 7)) {
-		// The one that made the two ends: they share with each other.
-		pid_t made[2] = {0}, maker = MUST(fork());
-		if (!maker) {
+	} else if (!strncmp(kind, "distant", 7)) {
+		// A child of a child's, and that one's of which the parent has ended.
+		int flag = kind[7] ? CLONE_FS : CLONE_FILES;
+		MUST(prctl(PR_SET_CHILD_SUBREAPER, 1)); // it becomes this one's
+		child = -MUST(fork());
+		if (!child) {
 			setpgid(0, 0);
-			for (int i = 0; i < 2; i++)
-				if (!(made[i] = MUST(syscall(SYS_clone, (kind[7] ? CLONE_FS : CLONE_FILES) | SIGCHLD, 0, 0, 0, 0))))
+			if (fork())
+				other(NULL);
+			siginfo_t i;
+			pid_t between = born(flag);
+			if (!between) {
+				if (!born(flag))
 					other(NULL);
-			_exit(0);
+				_exit(0);
+			}
+			MUST(waitid(P_PID, between, &i, WEXITED));
+			MUST(write(undone[1], "x", 1));
+			other(NULL);
 		}
-		child = -maker;
-		siginfo_t i;
-		MUST(prctl(PR_SET_CHILD_SUBREAPER, 1)); // they become its
-		MUST(waitid(P_PID, maker, &i, WEXITED));
+		char c;
+		MUST(read(undone[0], &c, 1));
 	} else if (*kind == '+') {
 		child = MUST(fork());
 		if (!child) {
