@@ -1,5 +1,47 @@
 package programs
 
+// desktop starts an X server that viewers of VNC may look at, a window manager, a
+// terminal and a viewer, which says nothing yet. What is typed goes to the window
+// under the pointer.
+const desktop = `
+mkfifo ready
+Xtigervnc -displayfd 3 -r -localhost -SecurityTypes None -geometry 800x600 3>ready 2>log &
+vnc=$!
+read display <ready
+export DISPLAY=:$display
+title() { printf '\033]2;%s\a' $1; }
+export -f title
+twm 2>>log &
+xterm -geometry 60x20+50+50 -title shell -e bash --norc &
+windows() { echo $(xdotool search --sync --onlyvisible --name "$1" | wc -l) is called $(xdotool search --name "$1" getwindowname); }
+typed() { xdotool mousemove --window $xterm 100 100 type "$1"; xdotool key Return; }
+xterm=$(xdotool search --sync --onlyvisible --name '^shell$')
+typed 'title ready'
+xdotool search --sync --name '^ready$' >>log
+exec 4<>/dev/tcp/localhost/$((5900 + display))
+greeted() { head -c 12 <&4; }
+screen_size() { printf 'RFB 003.008\n\1\1' >&4; head -c 6 <&4 >>log; head -c 4 <&4 | od -An -tu1; }
+`
+
+// adderJava asks for numbers and prints the sum of all so far, which another
+// thread has.
+const adderJava = `import java.util.Scanner;
+import java.util.concurrent.SynchronousQueue;
+class Adder {
+	public static void main(String[] args) throws Exception {
+		var numbers = new SynchronousQueue<Integer>();
+		var sums = new SynchronousQueue<Integer>();
+		Thread adder = new Thread(() -> {
+			try { for (int sum = 0;; sums.put(sum)) sum += numbers.take(); } catch (InterruptedException e) { }
+		});
+		adder.setDaemon(true);
+		adder.start();
+		var in = new Scanner(System.in);
+		for (System.out.print("sum> "); in.hasNextInt(); System.out.printf("= %d%nsum> ", sums.take())) numbers.put(in.nextInt());
+	}
+}
+`
+
 // table is what is run. Answers that are asked for are computed, so that the echo
 // of a question is not taken for one. "\r" is the Enter key.
 var table = []program{
@@ -37,7 +79,7 @@ var table = []program{
 		},
 	},
 	{
-		name: "sqlite3 with an open transaction", small: true, argv: []string{"sqlite3", "data.db"},
+		name: "sqlite3 with a lock in an open transaction", small: true, argv: []string{"sqlite3", "data.db"},
 		before: []step{
 			{"", `sqlite> $`},
 			{"create table t(x); insert into t values(6*7); begin immediate; insert into t values(7*7);\r", `sqlite> $`},
@@ -45,6 +87,7 @@ var table = []program{
 		},
 		after: []step{
 			{"select sum(x)*100 from t;\r", `\n9100\r\n`},
+			{".shell sqlite3 data.db 'insert into t values(1);'\r", `database is locked`},
 			{"rollback; select sum(x)*100 from t;\r", `\n4200\r\n`},
 		},
 	},
@@ -69,6 +112,18 @@ var table = []program{
 		before: []step{{"", `notes`}, {"iforty\rtwo\x1b", `two`}, {":let x=6*7\r", `:let x=6\*7`}, {"ithe end", `the end`}},
 		// The insertion goes on, and the screen is drawn anew at its new size.
 		after: []step{{"", `forty`}, {" indeed\x1b:echo x*100 'of' &lines\r", `4200 of 24`}, {"u:%d\r:echo 'left' line('$')\r", `left 1`}, {"u:wq\r", `written`}},
+	},
+	{
+		name: "vim with cscope", argv: []string{"sh", "-c", "cscope -b answer.c && exec vim -u NONE -N notes"},
+		files:  map[string]string{"answer.c": "int six, seven;\n\nint answer(void)\n{\n\treturn six * seven;\n}\n"},
+		before: []step{{"", `notes`}, {":cs add cscope.out\r:cs find c nobody\r", `No matches found for cscope query c`}},
+		// The same cscope answers at the other end of its pipes.
+		after: []step{
+			{":cs show\r", `\n 0 \d+ +\S+/cscope\.out`},
+			{"\r:cs find g answer\r", `answer\.c`},
+			{":echo expand('%') 'at' line('.')*100\r", `answer\.c at 300`},
+			{":qa!\r", ``},
+		},
 	},
 	{
 		name: "less", argv: []string{"less", "text"},
@@ -137,6 +192,11 @@ var table = []program{
 		after:  []step{{"y = x*100\r", `y = 4200`}},
 	},
 	{
+		name: "macaulay2", argv: []string{"M2", "-q"},
+		before: []step{{"", `i1 : $`}, {"R = QQ[x,y]; I = ideal(x^2-y, x*y-6*7);\r", `i3 : $`}},
+		after:  []step{{"(first entries gens gb I)#0 * 100\r", `4200`}},
+	},
+	{
 		name: "gnuplot", argv: []string{"gnuplot"},
 		before: []step{{"", `gnuplot> `}, {"x = 6*7; print x\r", `\n42\r?\n`}},
 		after:  []step{{"print x*100\r", `\n4200\r?\n`}},
@@ -150,6 +210,22 @@ var table = []program{
 		name: "emacs", argv: []string{"emacs", "-nw", "-Q", "notes"},
 		before: []step{{"", `notes`}, {"forty two", `two`}, {"\x1b:(setq x (* 6 7))\r", `42 `}},
 		after:  []step{{"\x0c", `forty two`}, {"\x1b:(* x 100)\r", `4200`}, {"\x18\x13", `Wrote`}},
+	},
+	{
+		name: "VNC server with twm, an xterm and a viewer", argv: []string{"bash", "--norc"},
+		files: map[string]string{"desktop": desktop},
+		before: []step{
+			{"", `\$ $`},
+			{". ./desktop; greeted\r", `\nRFB 003\.\d+\r?\n`},
+			{"typed 'v=$((6*7)); title v$v'; windows '^v42$'\r", `\n1 is called v42\r\n`},
+		},
+		after: []step{
+			{"typed 'title w$((v*100))'; windows '^w4200$'\r", `\n1 is called w4200\r\n`},
+			{"xwininfo -id $xterm -stats | grep 'Map State'\r", `\n *Map State: IsViewable\r\n`},
+			{"xlsclients\r", `\n\S+ +\S*xterm .*--norc\r\n`},
+			{"screen_size\r", `\n +3 +32 +2 +88\r\n`}, // 800 and 600
+			{"exec 4>&-; kill $vnc; wait; ls /tmp/.X11-unix/X$display; exit\r", `No such file`},
+		},
 	},
 	{
 		name: "lynx", argv: []string{"lynx", "-nopause", "one.html"},
@@ -166,6 +242,12 @@ var table = []program{
 		after:  []step{{"x*100\r", `4200`}},
 	},
 	{
+		name: "java", argv: []string{"java", "-XX:-UsePerfData", "Adder.java"},
+		files:  map[string]string{"Adder.java": adderJava},
+		before: []step{{"", `sum> $`}, {"40\r", `= 40\r\n`}, {"2\r", `= 42\r\n`}},
+		after:  []step{{"4158\r", `= 4200\r\n`}},
+	},
+	{
 		name: "jshell", argv: []string{"jshell", "-s"},
 		before: []step{{"", `> $`}, {"int x = 6*7\r", `> $`}, {"System.out.println(x*10)\r", `420`}},
 		after:  []step{{"System.out.println(x*100)\r", `4200`}},
@@ -179,5 +261,20 @@ var table = []program{
 		name: "ipython", argv: []string{"/usr/bin/ipython3", "--simple-prompt", "--no-banner"},
 		before: []step{{"", `In \[1\]: $`}, {"x = 6*7\r", `In \[2\]: $`}},
 		after:  []step{{"x*100\r", `Out\[2\]: 4200`}},
+	},
+	{
+		name: "ipyparallel with four engines", argv: []string{"/usr/bin/ipython3", "--simple-prompt", "--no-banner"},
+		before: []step{
+			{"", `In \[1\]: $`},
+			{"import ipyparallel\r", `In \[2\]: $`},
+			{"engines = ipyparallel.Cluster(n=4).start_and_connect_sync()[:]\r", `In \[3\]: $`},
+			{"engines.scatter('x', range(1, 85)).get(); len(engines)\r", `Out\[3\]: 4`},
+			{"engines.execute('mine = sum(x)').get(); sum(engines['mine'])\r", `Out\[4\]: 3570`},
+		},
+		after: []step{
+			{"sum(engines['mine']) - 3528\r", `Out\[5\]: 42`},
+			{"engines.map_sync(lambda n: n * mine, [100] * 4)\r", `Out\[6\]: \[23100, 67200, 111300, 155400\]`},
+			{"exit\r", ``},
+		},
 	},
 }

@@ -16,8 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limit is how long anything may take to be shown.
-const limit = 60 * time.Second
+// limit is how long anything may take to be shown: a restart of some twenty
+// processes of Python does not take one minute where a hundred others run as well.
+const limit = 3 * time.Minute
 
 // A Screen is a terminal in which a program runs.
 type Screen struct {
