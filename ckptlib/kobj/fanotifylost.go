@@ -67,18 +67,21 @@ func tell(dir string) error {
 	return unix.Close(fd)
 }
 
-// leaveLast reads all events of a queue but the last, one by one: those of one
-// group are of one length, but for FAN_Q_OVERFLOW.
+// leaveLast reads all events of a queue but the last. To count them the kernel
+// walks the queue, so it is asked once; the last ones, which are of one length but
+// for FAN_Q_OVERFLOW, are read one by one.
 func leaveLast(fd int) error {
 	const metadata = 24 // sizeof(struct fanotify_event_metadata), which FIONREAD counts for each
-	buf := make([]byte, 512)
-	for room := len(buf); ; {
-		left, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-		if err == nil && left < metadata {
-			err = errors.New("the queue of events has none left")
-		}
-		if err != nil || left == metadata {
-			return err
+	size, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if err != nil {
+		return err
+	}
+	buf, one := make([]byte, 4096), 512
+	left := size / metadata
+	for left > 1 {
+		room := len(buf)
+		if left <= len(buf)/metadata+1 {
+			room = one
 		}
 		n, err := unix.Read(fd, buf[:room])
 		if errors.Is(err, unix.EINTR) {
@@ -87,6 +90,13 @@ func leaveLast(fd int) error {
 		if err != nil || n < metadata {
 			return errors.Join(errors.New("read the queue of events"), err)
 		}
-		room = int(binary.LittleEndian.Uint32(buf))
+		for b := buf[:n]; len(b) >= metadata; b = b[one:] {
+			one = int(binary.LittleEndian.Uint32(b))
+			left--
+		}
 	}
+	if left < 1 {
+		return errors.New("the queue of events has none left")
+	}
+	return nil
 }
