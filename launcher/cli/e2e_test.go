@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -19,6 +21,10 @@ var binary string
 
 func TestMain(m *testing.M) {
 	pod.MaybeInit()
+	if signal.Ignored(syscall.SIGHUP) {
+		// Under nohup(1) gompirun would ignore it as well, as it should.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	os.Exit(withBinary(m))
 }
 

@@ -8,11 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
-enum {
-    WORDS = 16,
-    /* One by one, a rank would wait 127 times for a turn of all others; all together, they have too much to look at. */
-    AT_ONCE = 16,
-};
+enum { WORDS = 16 };
 
 static int rank, ranks;
 
@@ -20,24 +16,26 @@ static int rank, ranks;
 static long talk(int round)
 {
     int *out = malloc(sizeof(int) * WORDS * ranks), *in = malloc(sizeof(int) * WORDS * ranks);
-    MPI_Request requests[2 * AT_ONCE];
-    MPI_Status statuses[2 * AT_ONCE]; /* gcc 12 takes MPICH's MPI_STATUSES_IGNORE for an empty array */
+    MPI_Request *requests = malloc(sizeof *requests * 2 * ranks);
+    /* gcc 12 takes MPICH's MPI_STATUSES_IGNORE for an empty array. */
+    MPI_Status *statuses = malloc(sizeof *statuses * 2 * ranks);
     long wrong = 0, all;
     for (int i = 0; i < WORDS * ranks; i++)
         out[i] = (rank * 4099 + i / WORDS) * 16 + round;
-    /* To all by name, for an MPI_Alltoall of few words goes by way of others. */
-    for (int first = 1; first < ranks; first += AT_ONCE) {
-        int n = 0;
-        for (int k = first; k < first + AT_ONCE && k < ranks; k++) {
-            int to = (rank + k) % ranks, from = (rank + ranks - k) % ranks;
-            MPI_Irecv(in + from * WORDS, WORDS, MPI_INT, from, round, MPI_COMM_WORLD, requests + n++);
-            MPI_Isend(out + to * WORDS, WORDS, MPI_INT, to, round, MPI_COMM_WORLD, requests + n++);
-        }
-        MPI_Waitall(n, requests, statuses);
+    /* To all by name, for an MPI_Alltoall of few words goes by way of others; and to all at once, for one after the
+       other each of 127 messages waits for a turn of every rank. */
+    int n = 0;
+    for (int k = 1; k < ranks; k++) {
+        int to = (rank + k) % ranks, from = (rank + ranks - k) % ranks;
+        MPI_Irecv(in + from * WORDS, WORDS, MPI_INT, from, round, MPI_COMM_WORLD, requests + n++);
+        MPI_Isend(out + to * WORDS, WORDS, MPI_INT, to, round, MPI_COMM_WORLD, requests + n++);
     }
+    MPI_Waitall(n, requests, statuses);
     for (int i = 0; i < WORDS * ranks; i++)
         wrong += i / WORDS != rank && in[i] != (i / WORDS * 4099 + rank) * 16 + round;
     MPI_Allreduce(&wrong, &all, 1, MPI_LONG, MPI_SUM, MPI_COMM_WORLD);
+    free(statuses);
+    free(requests);
     free(in);
     free(out);
     return all;
