@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-var scaleRanks = flag.Int("scale.ranks", 0, "`ranks` of jobs over 32 hosts, with NAS programs; 0: 32 on 8 hosts, and without those")
+var scaleRanks = flag.Int("scale.ranks", 0, "`ranks` of jobs over 32 hosts, with NAS programs; 0: 64, and without those")
 
 // tree is a job over many hosts that is killed and goes on, two pods on each, on
 // half as many others.
@@ -21,9 +21,9 @@ type tree struct {
 }
 
 func newTree(t *testing.T, family string, ranks, hosts int) *tree {
-	if *scaleRanks > 0 {
-		patience = 10 * time.Minute
-	}
+	before := patience
+	patience = 10 * time.Minute
+	t.Cleanup(func() { patience = before })
 	return &tree{newSite(t, hosts+(hosts+1)/2), family, ranks, hosts}
 }
 
@@ -76,9 +76,9 @@ func (j *tree) ends(r *run) {
 }
 
 func TestTreeOfHostsGoesOnOnHalfAsManyOthers(t *testing.T) {
-	ranks, hosts := 32, 8
+	ranks, hosts := 64, 32
 	if *scaleRanks > 0 {
-		ranks, hosts = *scaleRanks, 32
+		ranks = *scaleRanks
 	}
 	for _, family := range families {
 		t.Run(family, func(t *testing.T) {
