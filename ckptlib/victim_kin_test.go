@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/gompirun/gompirun/ckptlib"
+	"github.com/gompirun/gompirun/ckptlib/fuse/fusetest"
 	"github.com/gompirun/gompirun/ckptlib/mem"
 )
 
@@ -98,7 +99,7 @@ func TestMemoryIsKeptWhenTheFirstThatHasItExecutesAProgram(t *testing.T) {
 
 func TestMemoryThatProcessesShareIsReadLazily(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "kin", "64")
 	j.want("write", "written")
 	same := j.same("large")

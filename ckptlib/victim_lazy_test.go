@@ -15,18 +15,11 @@ import (
 
 	"github.com/gompirun/gompirun/ckptlib"
 	"github.com/gompirun/gompirun/ckptlib/fuse"
+	"github.com/gompirun/gompirun/ckptlib/fuse/fusetest"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/mem"
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
-
-// needLazy skips a test of lazy restarts where this user may not have them.
-func needLazy(t *testing.T) {
-	t.Helper()
-	if err := fuse.Probe(); err != nil {
-		t.Skipf("this host lets this user have no file systems of his own (fuse): %v", err)
-	}
-}
 
 // lazily restarts the job lazily, and looks whether it is.
 func (j *job) lazily() {
@@ -66,7 +59,7 @@ func (j *job) answers() (out []string) {
 // while it is being read, and when it was read before.
 func TestLazyMemoryIsAsGoodAsAnyOther(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "tracked")
 	j.checkpoint()
 	gen := j.gen
@@ -108,7 +101,7 @@ func (j *job) rss() int64 {
 
 func TestProgramGoesOnBeforeItsMemoryIsRead(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	const mib = 1 << 20
 	j := victim(t, "lazy")
 	same := j.same("sum")
@@ -173,7 +166,7 @@ func fuseFiles(t *testing.T) (n int) {
 // read in: no write is lost, and none comes back.
 func TestNoWriteIsLostWhileMemoryIsReadIn(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "lazy")
 	j.checkpoint()
 	release := ckptlib.HoldBack(t)
@@ -187,7 +180,7 @@ func TestNoWriteIsLostWhileMemoryIsReadIn(t *testing.T) {
 // A child has its parent's memory, whoever of them was first to read it.
 func TestChildOfALazyProcessHasItsMemory(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "lazy")
 	sum := j.ask("sum")
 	j.checkpoint()
@@ -208,7 +201,7 @@ func TestChildOfALazyProcessHasItsMemory(t *testing.T) {
 // what they are about read in first.
 func TestCallsThatCouldTellHaveTheirMemoryReadFirst(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "lazy")
 	j.checkpoint()
 	ckptlib.HoldBack(t)
@@ -228,7 +221,7 @@ func TestCallsThatCouldTellHaveTheirMemoryReadFirst(t *testing.T) {
 // A checkpoint has the rest read first, and finds unchanged what was only read.
 func TestCheckpointDuringALazyRestartHasAllMemory(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "tracked")
 	j.checkpoint()
 	for range 2 {
@@ -248,7 +241,7 @@ func TestCheckpointDuringALazyRestartHasAllMemory(t *testing.T) {
 // Memory that cannot be had ends the pod, before anything sees other bytes.
 func TestDamagedLazyMemoryEndsThePod(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	for _, how := range []string{"touched", "read in"} {
 		t.Run(how, func(t *testing.T) {
 			j := victim(t, "lazy")
@@ -318,7 +311,7 @@ func (j *job) damageArea() string {
 // A pack that is removed when the pod runs is not needed any more.
 func TestLazyMemoryOutlivesItsGeneration(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "lazy")
 	same := j.same("sum")
 	j.checkpoint()
@@ -332,7 +325,7 @@ func TestLazyMemoryOutlivesItsGeneration(t *testing.T) {
 
 func TestPodThatIsKilledBeforeItsMemoryIsReadLeavesNothing(t *testing.T) {
 	asUser(t)
-	needLazy(t)
+	fusetest.Need(t)
 	j := victim(t, "lazy")
 	j.checkpoint()
 	ckptlib.HoldBack(t)

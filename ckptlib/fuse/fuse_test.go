@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/fuse"
+	"github.com/gompirun/gompirun/ckptlib/fuse/fusetest"
 	"github.com/gompirun/gompirun/ckptlib/internal/testuser"
 )
 
@@ -38,9 +39,7 @@ func TestMain(m *testing.M) {
 // serve makes a file system, of which nobody has the namespace any more.
 func serve(t *testing.T, content fuse.Content) *fuse.Server {
 	t.Helper()
-	if err := fuse.Probe(); err != nil {
-		t.Skipf("this user may not have file systems of his own: %v", err)
-	}
+	fusetest.Need(t)
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)

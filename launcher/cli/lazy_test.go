@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/gompirun/gompirun/ckptlib/fuse"
+	"github.com/gompirun/gompirun/ckptlib/fuse/fusetest"
 )
 
 // large is a program with 8 MiB of memory that nothing compresses, once there is a
@@ -29,9 +29,7 @@ while True:
 // startLarge has checkpoint 1 from before the memory was there, and 2 after.
 func startLarge(t *testing.T, dir string) {
 	t.Helper()
-	if err := fuse.Probe(); err != nil {
-		t.Skipf("this host lets this user have no file systems of his own (fuse): %v", err)
-	}
+	fusetest.Need(t)
 	j := startJob(t, dir, "--ckpt-dir", "c", "python3", "-c", large)
 	j.awaitLine("start")
 	made(t, dir, 1)
