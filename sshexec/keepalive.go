@@ -31,14 +31,11 @@ func (c *conn) keepAlive(interval time.Duration, done <-chan struct{}, ping func
 		answer := make(chan error, 1)
 		go func() { answer <- ping() }()
 		alive, silent, passed := false, true, 1
-		for silent && passed < hungAfter {
+		for silent && (passed == 1 || passed < hungAfter && c.acknowledged(interval)) {
 			looks := time.NewTicker(2 * interval / silentLooks)
 			alive, silent = heard(looks.C, answer, done)
 			looks.Stop()
 			passed += 2
-			if !c.acknowledged(interval) {
-				break
-			}
 		}
 		if silent {
 			c.close(fmt.Errorf("no sign of life for %v", time.Duration(passed)*interval))

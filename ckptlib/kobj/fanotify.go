@@ -29,15 +29,16 @@ const (
 // inodes.
 func captureFanotify(c Capturer, s *Source, f *image.File) error {
 	g := &image.Fanotify{}
+	var lines FDInfo // but for that of the group
 	for _, line := range s.Info.Lines {
-		if _, err := fmt.Sscanf(line, "fanotify flags:%x event-flags:%x", &g.Flags, &g.EventFlags); err == nil {
-			break
+		if _, err := fmt.Sscanf(line, "fanotify flags:%x event-flags:%x", &g.Flags, &g.EventFlags); err != nil {
+			lines.Lines = append(lines.Lines, line)
 		}
 	}
 	if g.Flags&fanFIDs == 0 || g.Flags&^fanForUsers != 0 {
 		return &UnsupportedError{Source: s.String(), Hint: fmt.Sprintf("a group with the flags %#x is not for ordinary users: watch files with FAN_REPORT_FID or inotify", g.Flags)}
 	}
-	marks, err := parseWatches(FDInfo{Lines: marksOf(s.Info)}, "fanotify ")
+	marks, err := parseWatches(lines, "fanotify ")
 	if err != nil {
 		return err
 	}
@@ -59,18 +60,6 @@ func captureFanotify(c Capturer, s *Source, f *image.File) error {
 	}
 	f.Fanotify = g
 	return nil
-}
-
-// marksOf leaves out the line that tells of the group.
-func marksOf(i FDInfo) []string {
-	var lines []string
-	for _, l := range i.Lines {
-		var flags uint32
-		if _, err := fmt.Sscanf(l, "fanotify flags:%x", &flags); err != nil {
-			lines = append(lines, l)
-		}
-	}
-	return lines
 }
 
 // restoreFanotify makes the group and its marks.

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,14 +15,7 @@ import (
 //
 // Preconditions: the group has no mark yet.
 func fanotifyOverflow(m *Maker, fd int) (err error) {
-	b, err := os.ReadFile("/proc/sys/fs/fanotify/max_queued_events")
-	if err != nil {
-		return err
-	}
-	size, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err == nil && size > mostEvents {
-		err = fmt.Errorf("fs.fanotify.max_queued_events is %d, above %d", size, mostEvents)
-	}
+	size, err := queueSize("fanotify")
 	if err != nil {
 		return err
 	}
@@ -38,14 +29,15 @@ func fanotifyOverflow(m *Maker, fd int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.Remove(dir)) }()
-	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, unix.FAN_OPEN|unix.FAN_ONDIR|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, dir); err != nil {
+	const opened = unix.FAN_OPEN | unix.FAN_ONDIR | unix.FAN_EVENT_ON_CHILD
+	if err := unix.FanotifyMark(fd, unix.FAN_MARK_ADD, opened, unix.AT_FDCWD, dir); err != nil {
 		return fmt.Errorf("watch a directory of this process: %w", err)
 	}
 	made := 0
 	for ; made <= size && err == nil; made++ {
 		err = tell(fmt.Sprintf("%s/%d", dir, made))
 	}
-	err = errors.Join(err, unix.FanotifyMark(fd, unix.FAN_MARK_REMOVE, unix.FAN_OPEN|unix.FAN_ONDIR|unix.FAN_EVENT_ON_CHILD, unix.AT_FDCWD, dir))
+	err = errors.Join(err, unix.FanotifyMark(fd, unix.FAN_MARK_REMOVE, opened, unix.AT_FDCWD, dir))
 	for i := range made {
 		_ = unix.Rmdir(fmt.Sprintf("%s/%d", dir, i)) // the directory above tells if one is left
 	}

@@ -18,7 +18,7 @@ const mostEvents = 1 << 18
 // that event when the queue is full, so it is filled, and all but the last is
 // read. Preconditions: the instance has no watch yet.
 func overflow(fd int) (err error) {
-	size, err := queueSize()
+	size, err := queueSize("inotify")
 	if err != nil {
 		return err
 	}
@@ -60,15 +60,15 @@ func overflow(fd int) (err error) {
 	return nil
 }
 
-// queueSize is how many events a queue holds.
-func queueSize() (int, error) {
-	b, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+// queueSize is how many events a queue of inotify or fanotify holds.
+func queueSize(of string) (int, error) {
+	b, err := os.ReadFile("/proc/sys/fs/" + of + "/max_queued_events")
 	if err != nil {
 		return 0, err
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	if err == nil && n > mostEvents {
-		err = fmt.Errorf("fs.inotify.max_queued_events is %d, above %d", n, mostEvents)
+		err = fmt.Errorf("fs.%s.max_queued_events is %d, above %d", of, n, mostEvents)
 	}
 	return n, err
 }

@@ -31,9 +31,8 @@ type Maker struct {
 	Stdio func(stream string, role int) (int, error)
 	// PIDOf translates a pid of the pod to this process's view.
 	PIDOf func(pid int) (int, error)
-	// Syscall runs a system call in a process of the pod (its leader thread), or in
-	// a thread, for
-	// what only the process can do. The arguments that are []byte are put into the
+	// Syscall runs a system call in a process of the pod (its leader thread), or in a
+	// thread, for what only it can do. The arguments that are []byte are put into the
 	// process's memory and replaced by their address.
 	Syscall func(pid int, nr uintptr, args ...any) (uint64, error)
 	// Conn returns the socket that Connect made for one end of a connection, to

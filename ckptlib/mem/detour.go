@@ -24,10 +24,11 @@ import (
 // next checkpoint both are what they are: memory, and this kernel's vdso.
 //
 // A thread that was in the middle of a function goes on in a second copy, of which
-// nothing is changed. What was the old vdso's data is zeros: the function finds there that the data has changed, begins again, and finds no
-// clock that it could read (VDSO_CLOCKMODE_NONE): it makes the system call. What
-// is data to it, and no clock, is not seen to: coarse clocks, and the offsets of a
-// time namespace, which it adds in the end.
+// nothing is changed. What was the old vdso's data is zeros: the function finds
+// there that the data has changed, begins again, and finds no clock that it could
+// read (VDSO_CLOCKMODE_NONE): it makes the system call. What is data to it, and no
+// clock, is not seen to: coarse clocks, and the offsets of a time namespace, which
+// it adds in the end.
 type detour struct {
 	at    uint64
 	code  []byte

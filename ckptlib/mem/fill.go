@@ -15,9 +15,10 @@ import (
 type Piece struct {
 	Object image.ObjectID
 	Page   uint64
-	Count  int
-	// Read fills b, of Count pages.
-	Read func(b []byte) error
+	// Data are the pages; if it is nil, Read fills b, of Count pages.
+	Data  []byte
+	Count int
+	Read  func(b []byte) error
 }
 
 // A Target is where the pages of one object go.
@@ -86,10 +87,16 @@ func Fill(targets map[image.ObjectID]*Target, next func() (Piece, bool)) error {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			buf := make([]byte, piece)
+			var buf []byte
 			for p, ok := take(); ok; p, ok = take() {
-				b := buf[:p.Count*PageSize]
-				err := p.Read(b)
+				b, err := p.Data, error(nil)
+				if b == nil {
+					if buf == nil {
+						buf = make([]byte, piece)
+					}
+					b = buf[:p.Count*PageSize]
+					err = p.Read(b)
+				}
 				if err == nil {
 					err = targets[p.Object].write(p.Page, b)
 				}

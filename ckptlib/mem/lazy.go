@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -128,37 +127,21 @@ var hugeAlways = sync.OnceValue(func() bool {
 	return err == nil && strings.Contains(string(b), "[always]")
 })
 
-// fill writes pages with as many goroutines as there are processors.
+// fill writes pages.
 func (s *Settler) fill(list []Filled) error {
-	next := make(chan Filled)
-	errs := make(chan error, runtime.GOMAXPROCS(0))
-	var wg sync.WaitGroup
-	for range min(len(list), runtime.GOMAXPROCS(0)) {
-		wg.Go(func() {
-			var failed error
-			for f := range next {
-				if failed == nil {
-					failed = s.target.write(f.Start/PageSize, f.Data)
-				}
+	var rest Filled
+	next := func() (Piece, bool) {
+		for len(rest.Data) == 0 {
+			if len(list) == 0 {
+				return Piece{}, false
 			}
-			errs <- failed
-		})
-	}
-	for _, f := range list {
-		for part := range slices.Chunk(f.Data, piece) {
-			next <- Filled{f.Start, part}
-			f.Start += uint64(len(part))
+			rest, list = list[0], list[1:]
 		}
+		p := Piece{Page: rest.Start / PageSize, Data: rest.Data[:min(len(rest.Data), piece)]}
+		rest = Filled{rest.Start + uint64(len(p.Data)), rest.Data[len(p.Data):]}
+		return p, true
 	}
-	close(next)
-	wg.Wait()
-	close(errs)
-	for err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return Fill(map[image.ObjectID]*Target{0: s.target}, next)
 }
 
 // clip returns what of the pages lies in [start, end).

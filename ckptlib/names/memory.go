@@ -11,15 +11,13 @@ import (
 // mapped from one, or that hold on to its pages: they must not meet memory that
 // has not been read yet. In a pod whose memory is not read lazily they are not
 // looked at.
-var MemoryCalls = []uint32{
-	unix.SYS_MADVISE, unix.SYS_MREMAP, // with a range
-	unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_PKEY_MPROTECT, unix.SYS_MBIND, unix.SYS_SET_MEMPOLICY_HOME_NODE, unix.SYS_MSEAL,
+var MemoryCalls = append(slices.Clone(ranged),
 	unix.SYS_PROCESS_MADVISE, unix.SYS_MLOCKALL, unix.SYS_MIGRATE_PAGES, unix.SYS_MOVE_PAGES,
 	unix.SYS_IO_SETUP, unix.SYS_IO_URING_SETUP, unix.SYS_USERFAULTFD,
-}
+)
 
 // ranged are those of them whose first two arguments are a range of memory.
-var ranged = []int32{
+var ranged = []uint32{
 	unix.SYS_MADVISE, unix.SYS_MREMAP, unix.SYS_MLOCK, unix.SYS_MLOCK2, unix.SYS_PKEY_MPROTECT, unix.SYS_MBIND, unix.SYS_SET_MEMPOLICY_HOME_NODE, unix.SYS_MSEAL,
 }
 
@@ -35,7 +33,7 @@ type Memory interface {
 // memoryCall has a call wait until the memory that it is about has been read.
 func (v *visit) memoryCall() {
 	start, end := uint64(0), ^uint64(0)
-	if slices.Contains(ranged, v.req.Nr) {
+	if slices.Contains(ranged, uint32(v.req.Nr)) {
 		start, end = v.req.Args[0], v.req.Args[0]+v.req.Args[1]
 		if end < start { // the kernel refuses it
 			end = start
