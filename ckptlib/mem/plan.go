@@ -226,26 +226,31 @@ func (v *Private) Split(twin int) error {
 
 // Add plans what has changed of a process: all of it, read from the process
 // itself, or with a twin what the twin has (now false) or has not (now true).
+//
+// A twin is read by its file. process_vm_readv(2) pins pages, and a page that is
+// shared copy-on-write must not be pinned: since Linux 5.19 (gup_must_unshare) the
+// kernel copies it first, which took twice the time, and all that is read twice the
+// memory.
 func (p *Plan) Add(v *Private, twin int, now bool) error {
-	pid := v.PID
+	pid, byFile := v.PID, false
 	if twin != 0 && !now {
-		pid = twin
+		pid, byFile = twin, true
 	}
-	var forced *os.File
+	var file *os.File
 	for _, part := range v.parts {
 		if twin != 0 && part.now != now {
 			continue
 		}
 		b := batch{object: v.Object, pid: pid, gaps: part.gaps}
-		if part.forced {
-			if forced == nil {
+		if part.forced || byFile {
+			if file == nil {
 				f, err := p.open(pid)
 				if err != nil {
 					return err
 				}
-				forced = f
+				file = f
 			}
-			b.file = forced
+			b.file = file
 		}
 		p.add(b, part.runs)
 	}

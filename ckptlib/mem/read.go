@@ -33,7 +33,7 @@ type batch struct {
 	size  int // of all runs
 	pid   int
 	// file, if not nil, is read at the addresses instead: the memory of a process
-	// that may not be read otherwise (PROT_NONE), or a shared memory object.
+	// that may not be read otherwise (PROT_NONE), of a twin, or a shared memory object.
 	file *os.File
 	// gaps tells that pages may be beyond the end of a mapped file: they count as
 	// zeros.
