@@ -101,7 +101,8 @@ func (e *encoder) encode(raw []byte) ([]byte, Compression) {
 
 // worth tells from a few pages, one in 64 and at most four, whether S2 makes a run
 // of pages smaller. Of random numbers it finds out in a hundredth of the time that
-// hashing them takes.
+// hashing them takes. The pages are no power of two apart, as records of a table
+// may be.
 func (e *encoder) worth(pages []byte) bool {
 	if e.out == nil {
 		e.out = make([]byte, s2.MaxEncodedLen(blockTarget*PageSize))
@@ -110,7 +111,7 @@ func (e *encoder) worth(pages []byte) bool {
 	samples := min(4, 1+n/64)
 	size := 0
 	for i := range samples {
-		at := (2*i + 1) * n / (2 * samples) * PageSize
+		at := ((2*i+1)*n/(2*samples) + i) * PageSize
 		size += len(s2.Encode(e.out[:cap(e.out)], pages[at:at+PageSize]))
 	}
 	return size <= samples*PageSize*7/8

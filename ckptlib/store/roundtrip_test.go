@@ -138,6 +138,31 @@ func TestCompressionMakesTextSmallerAndLeavesNoiseRaw(t *testing.T) {
 	}
 }
 
+// A sample must not meet the same part of each record.
+func TestRecordsOfAPowerOfTwoOfPagesAreSampledInAllTheirParts(t *testing.T) {
+	noise, text := randomPages(1, blockTarget), textPages(1, blockTarget)
+	for first := range 4 {
+		mem := slices.Clone(text)
+		for i := first; i < blockTarget; i += 4 {
+			copy(mem[i*PageSize:], noise[i*PageSize:][:PageSize])
+		}
+		s := newStore(t)
+		w, err := s.NewWriter(begin(t, s), 0, nil, WriterOptions{Compression: Auto, Lanes: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.AddPages(nil, mem); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Stats().BytesWritten; got > int64(len(mem))/2 {
+			t.Errorf("pages, of which one in four is noise, beginning with page %d, take %d bytes of %d", first, got, len(mem))
+		}
+	}
+}
+
 func TestReadPagesTakesRefsInAnyOrder(t *testing.T) {
 	for _, c := range []Compression{None, S2} {
 		s := newStore(t)
