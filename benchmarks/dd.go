@@ -49,5 +49,5 @@ func (dd) measure(ctx context.Context, j *job, dir string) (map[string]float64, 
 	if _, err := foreground(ctx, "dd", "if="+from, "of="+to, "bs=1M", "conv=fsync", "status=none"); err != nil {
 		return nil, fmt.Errorf("yardstick: %w", err)
 	}
-	return map[string]float64{keyDurable: time.Since(began).Seconds(), keyBytes: float64(j.size) / (1 << 20)}, nil
+	return map[string]float64{keyDurable: time.Since(began).Seconds(), keyBytes: mib(j.size)}, nil
 }

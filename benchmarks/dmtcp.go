@@ -12,8 +12,10 @@ import (
 )
 
 // dmtcp saves and restores jobs by a library that it preloads into every
-// process. Its images are not compressed here, as gompirun's are not.
-type dmtcp struct{}
+// process.
+type dmtcp struct {
+	options []string // for its launches
+}
 
 func (dmtcp) missing(*job) string {
 	return notOnPath("dmtcp_coordinator", "dmtcp_launch", "dmtcp_command", "dmtcp_restart")
@@ -38,7 +40,7 @@ var mpiEnv = []string{
 	"OMPI_MCA_pml=ob1", "OMPI_MCA_btl=tcp,self",
 }
 
-func (dmtcp) start(ctx context.Context, j *job) (session, error) {
+func (d dmtcp) start(ctx context.Context, j *job) (session, error) {
 	s := &dmtcpJob{j: j, images: filepath.Join(j.dir, "ckpt"), env: j.env}
 	if j.ranks > 0 {
 		s.env = append(append([]string(nil), j.env...), mpiEnv...)
@@ -49,7 +51,8 @@ func (dmtcp) start(ctx context.Context, j *job) (session, error) {
 	if err := s.coordinate(ctx); err != nil {
 		return nil, err
 	}
-	argv := append(s.at("dmtcp_launch"), "--ckptdir", s.images, "--no-gzip", "-q", "-q")
+	argv := append(s.at("dmtcp_launch"), "--ckptdir", s.images, "-q", "-q")
+	argv = append(argv, d.options...)
 	var err error
 	s.cmd, err = background(j.out, s.env, append(argv, j.mpirun()...)...)
 	return s, err

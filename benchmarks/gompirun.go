@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -52,6 +54,7 @@ type gompirunJob struct {
 
 // generation is the part of `ls --json` that is of interest here.
 type generation struct {
+	BytesChanged int64   `json:"bytes_changed"`
 	BytesWritten int64   `json:"bytes_written"`
 	PauseMS      float64 `json:"pause_ms"`
 	Complete     bool    `json:"complete"`
@@ -74,7 +77,34 @@ func (s *gompirunJob) checkpoint(ctx context.Context, _ bool) (saved, error) {
 		return saved{}, errors.New("gompirun checkpoint left no complete generation")
 	}
 	last := list[len(list)-1]
-	return saved{bytes: last.BytesWritten, reported: time.Duration(last.PauseMS * float64(time.Millisecond)), done: done}, nil
+	memory, err := s.agentMemory()
+	if err != nil {
+		return saved{}, err
+	}
+	return saved{bytes: last.BytesWritten, changed: last.BytesChanged, memory: memory, reported: time.Duration(last.PauseMS * float64(time.Millisecond)), done: done}, nil
+}
+
+// agentMemory is the largest resident set that an agent has had, in bytes.
+func (s *gompirunJob) agentMemory() (most int64, err error) {
+	for _, pid := range programs(s.g.path) {
+		dir := fmt.Sprintf("/proc/%d/", pid)
+		args, err := os.ReadFile(dir + "cmdline")
+		if err != nil || !bytes.Contains(args, []byte("\x00agent\x00")) {
+			continue
+		}
+		status, err := os.ReadFile(dir + "status")
+		if err != nil {
+			continue // it has ended
+		}
+		if _, line, ok := bytes.Cut(status, []byte("\nVmHWM:")); ok {
+			var kib int64
+			if _, err := fmt.Sscan(string(line), &kib); err != nil {
+				return 0, fmt.Errorf("%sstatus: %w", dir, err)
+			}
+			most = max(most, kib<<10)
+		}
+	}
+	return most, nil
 }
 
 func (s *gompirunJob) restart(context.Context) (began time.Time, err error) {

@@ -151,11 +151,22 @@ func (m *meter) checkpoints(ctx context.Context) error {
 	if err := o.ready(ctx); err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
-	if err := m.one(ctx, s, o, keyPause, keyReported, keyDurable, keyBytes); err != nil {
+	first, err := m.one(ctx, s, o, keyPause, keyDurable, keyBytes)
+	if err != nil {
 		return err
 	}
-	if err := m.one(ctx, s, o, keyPause2, "", keyDurable2, keyBytes2); err != nil {
+	if first.reported > 0 {
+		m.add(keyReported, ms(first.reported))
+	}
+	second, err := m.one(ctx, s, o, keyPause2, keyDurable2, keyBytes2)
+	if err != nil {
 		return err
+	}
+	if second.changed > 0 {
+		m.add(keyChanged2, mib(second.changed))
+	}
+	if second.memory > 0 {
+		m.add(keyMemory, mib(second.memory))
 	}
 	// The last one is not measured: it may end the job.
 	if err := o.cue(ctx); err != nil {
@@ -189,26 +200,26 @@ func (m *meter) restart(ctx context.Context, s session, o observer) error {
 }
 
 // one measures a checkpoint of a running job.
-func (m *meter) one(ctx context.Context, s session, o observer, pause, reported, durable, bytes string) error {
+func (m *meter) one(ctx context.Context, s session, o observer, pause, durable, bytes string) (saved, error) {
 	if err := o.cue(ctx); err != nil {
-		return err
+		return saved{}, err
 	}
 	began := time.Now()
 	r, err := s.checkpoint(ctx, false)
 	if err != nil {
-		return err
+		return saved{}, err
 	}
 	took := r.done.Sub(began)
 	if r.dir != "" {
 		syncing := time.Now()
 		if err := syncAll(r.dir); err != nil {
-			return err
+			return saved{}, err
 		}
 		took += time.Since(syncing)
 	}
 	end := r.done.Add(aftermath)
 	if err := o.shows(ctx, end); err != nil {
-		return fmt.Errorf("after a checkpoint: %w", err)
+		return saved{}, fmt.Errorf("after a checkpoint: %w", err)
 	}
 	control := began.Add(began.Sub(end))
 	if control.Before(m.quiet) {
@@ -219,12 +230,11 @@ func (m *meter) one(ctx context.Context, s session, o observer, pause, reported,
 	m.add(pause, max(0, gap-usual))
 	m.add(pause+"_gap", gap)
 	m.add(pause+"_usual_gap", usual)
-	if reported != "" && r.reported > 0 {
-		m.add(reported, ms(r.reported))
-	}
 	m.add(durable, took.Seconds())
-	m.add(bytes, float64(r.bytes)/(1<<20))
-	return nil
+	m.add(bytes, mib(r.bytes))
+	return r, nil
 }
+
+func mib(n int64) float64 { return float64(n) / (1 << 20) }
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -47,7 +47,7 @@ var repeaters = map[string]repeater{
 }
 
 func nasMG(family string) repeater {
-	return repeater{family: family, ranks: 4, what: "NAS MG class A", nas: "mg", args: []string{"A"}, watchedRepeat: 12, timedRepeat: 16}
+	return repeater{family: family, ranks: 4, what: "NAS MG class A", nas: "mg", args: []string{"A"}, watchedRepeat: 12, timedRepeat: 96}
 }
 
 // hello is an MPI program that idles: what is left is what a job costs as such.

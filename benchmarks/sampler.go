@@ -22,7 +22,7 @@ const (
 // how much time of the processor their main threads got. So it sees the same
 // with every tool; the threads that DMTCP adds to a process do not count.
 type sampler struct {
-	program os.FileInfo
+	program string // its path
 	quit    chan struct{}
 	done    sync.WaitGroup
 
@@ -38,8 +38,7 @@ const stopAtLeast = 5 * time.Millisecond
 
 // sample watches all processes that execute a file until it is told to stop.
 func sample(path string) *sampler {
-	s := &sampler{quit: make(chan struct{})}
-	s.program, _ = os.Stat(path) // without it no process is found
+	s := &sampler{program: path, quit: make(chan struct{})}
 	s.done.Go(s.run)
 	return s
 }
@@ -62,7 +61,7 @@ func (s *sampler) run() {
 		case <-tick.C:
 		}
 		if now := time.Now(); now.Sub(searched) > searchInterval {
-			pids, searched = s.search(), now
+			pids, searched = programs(s.program), now
 		}
 		moved := false
 		for _, pid := range pids {
@@ -105,10 +104,16 @@ func (s *sampler) standstill(a, b time.Time) (longest time.Duration) {
 	return longest
 }
 
-func (s *sampler) search() (pids []int) {
+// programs are the processes of the tool, and of the job that it runs, that execute
+// the file path.
+func programs(path string) (pids []int) {
+	program, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
 	for _, pid := range reaper.Processes() {
 		info, err := os.Stat(fmt.Sprintf("/proc/%d/exe", pid))
-		if err == nil && s.program != nil && os.SameFile(info, s.program) {
+		if err == nil && os.SameFile(info, program) {
 			pids = append(pids, pid)
 		}
 	}

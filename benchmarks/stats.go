@@ -34,6 +34,8 @@ const (
 	keyPause2   = "second_pause_ms"
 	keyDurable2 = "second_durable_s"
 	keyBytes2   = "second_written_mib"
+	keyChanged2 = "second_changed_mib"
+	keyMemory   = "agents_mib"
 	keyRestart  = "restart_s"
 	keyRun      = "run_s"
 	keyRunEvery = "run_checkpointed_s"
@@ -47,6 +49,8 @@ var metrics = []metric{
 	{keyPause2, "second checkpoint: pause", "ms", 1, true},
 	{keyDurable2, "second: durable after", "s", 2, true},
 	{keyBytes2, "second: written", "MiB", 0, true},
+	{keyChanged2, "second: changed since the first", "MiB", 0, false},
+	{keyMemory, "memory of the agent at its most", "MiB", 0, false},
 	{keyRestart, "restart until progress", "s", 2, true},
 	{keyRun, "run without checkpoints", "s", 2, true},
 	{keyRunEvery, "the same with a checkpoint every 10 s", "s", 2, false},

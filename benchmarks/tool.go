@@ -15,15 +15,17 @@ const (
 	toolFork     = "gompirun-fork" // --ckpt-mode fork
 	toolStop     = "gompirun-stop" // --ckpt-mode stop
 	toolLazy     = "gompirun-lazy" // restart --lazy
+	toolZstd     = "gompirun-zstd" // --ckpt-compress zstd
 	toolCRIU     = "CRIU"
 	toolDMTCP    = "DMTCP"
+	toolGzip     = "DMTCP-gzip" // with the compression that is its default
 	toolDD       = "dd"
 )
 
 var toolNames = []string{toolGompirun, toolFork, toolStop, toolCRIU, toolDMTCP, toolDD, toolNative}
 
 // extraTools are those that are measured when they are asked for.
-var extraTools = []string{toolLazy}
+var extraTools = []string{toolLazy, toolZstd, toolGzip}
 
 // A job is what a tool is to run.
 type job struct {
@@ -59,7 +61,9 @@ type session interface {
 
 // saved is what a tool says of a checkpoint.
 type saved struct {
-	bytes    int64
+	bytes    int64         // written
+	changed  int64         // of the job's memory since the one before; 0 if the tool does not say
+	memory   int64         // that the tool's process on a host has had at its most; 0 if it has none
 	reported time.Duration // the pause by the tool's own account; 0 for none
 	done     time.Time     // when the tool said so
 	dir      string        // of images that the tool has not synced; "" if it has
@@ -75,10 +79,14 @@ func newTool(name string, o options) tool {
 		return gompirun{path: o.gompirun, options: []string{"--ckpt-mode", "stop"}}
 	case toolLazy:
 		return gompirun{path: o.gompirun, restartOptions: []string{"--lazy"}}
+	case toolZstd:
+		return gompirun{path: o.gompirun, options: []string{"--ckpt-compress", "zstd"}}
 	case toolCRIU:
 		return criu{}
 	case toolDMTCP:
-		return dmtcp{}
+		return dmtcp{options: []string{"--no-gzip"}}
+	case toolGzip:
+		return dmtcp{options: []string{"--gzip"}}
 	case toolDD:
 		return dd{}
 	case toolNative:
