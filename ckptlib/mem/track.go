@@ -59,6 +59,9 @@ type (
 // descriptor is made in the process, which it belongs to for the kernel, taken
 // over, and closed there.
 func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
+	if err := Probe(); err != nil {
+		return nil, err
+	}
 	theirs, err := r.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK|uffdUserModeOnly)
 	if err != nil {
 		return nil, fmt.Errorf("%w: userfaultfd: %w", ErrUntracked, err)
@@ -76,17 +79,6 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUntracked, err)
 	}
 	return t, nil
-}
-
-// Probe tells whether this kernel tracks pages for this user, nil if so.
-func Probe() error {
-	fd, _, e := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK|uffdUserModeOnly, 0, 0)
-	if e != 0 {
-		return fmt.Errorf("%w: userfaultfd: %w", ErrUntracked, e)
-	}
-	t := &Tracker{fd: int(fd)}
-	defer t.Close()
-	return t.handshake()
 }
 
 func (t *Tracker) handshake() error {
