@@ -323,7 +323,7 @@ func TestPeekReturnsAQueueOfMegabytesAndConsumesNothing(t *testing.T) {
 		if n, err = Unsent(fd); err != nil {
 			t.Fatal(err)
 		}
-		if queued, err := unix.IoctlGetInt(peer, unix.SIOCINQ); err != nil || queued >= 6<<20 {
+		if queued, err := unix.IoctlGetInt(peer, unix.SIOCINQ); err != nil || queued >= 3<<20 {
 			break
 		}
 	}

@@ -282,6 +282,7 @@ func TestFreshAndBoundSocketsComeBack(t *testing.T) {
 	if err := unix.Sendto(r.fd(13), []byte("datagram"), 0, nil); err != nil {
 		t.Fatal(err)
 	}
+	awaitReadable(t, r.fd(12))
 	wantReceived(t, r.fd(12), "datagram")
 	if got, err := unix.GetsockoptInt(r.fd(12), unix.SOL_SOCKET, unix.SO_BROADCAST); err != nil || got != 1 {
 		t.Errorf("SO_BROADCAST = %d, %v, want 1", got, err)

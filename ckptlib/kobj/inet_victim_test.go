@@ -137,6 +137,25 @@ func captureInetOf(t *testing.T, v *victim, nums ...int) (*testPod, *image.Pod) 
 	return p, img
 }
 
+// awaitReadable waits for a datagram on its way: the loopback device may deliver it
+// after the call that sent it.
+func awaitReadable(t *testing.T, fd int) {
+	t.Helper()
+	const limit = 10_000 // ms
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		switch n, err := unix.Poll(p, limit); {
+		case err == unix.EINTR:
+		case err != nil:
+			t.Fatal(err)
+		case n == 0:
+			t.Fatal("nothing arrives")
+		default:
+			return
+		}
+	}
+}
+
 // readTCP reads what comes, up to the end or an error or a pause.
 func readTCP(t *testing.T, fd int) (string, error) {
 	t.Helper()

@@ -41,6 +41,10 @@ func TestRunEndsWithTheLastProcess(t *testing.T) {
 	w, ta, _ := twoPods()
 	v := inPod(t, w, ta)
 	v.in.Close()
+	// Before Linux 6.11 a filter is in use until its last process has been waited for.
+	if err := v.cmd.Wait(); err != nil {
+		t.Fatal(err)
+	}
 	if err := <-v.ran; err != nil {
 		t.Error("Run:", err)
 	}
