@@ -43,3 +43,23 @@ func TestThreadsThatAllSendAndReceiveLoseAndDoubleNothing(t *testing.T) {
 		})
 	}
 }
+
+func TestTwoProgramsOfOneJobGoOnTogether(t *testing.T) {
+	for _, family := range families {
+		t.Run(family, func(t *testing.T) {
+			s := newSite(t, 4)
+			ask, answer := s.compile(family, "ask"), s.compile(family, "answer")
+			r := s.moved(family, `^asked 40$`, `^asked 80$`, "-np", "2", "-x", "PART=ask", ask, "200", ":", "-np", "2", "-x", "PART=answer", answer)
+			s.goesOn(r, `^asked 80$`, "asked 40\n")
+			for host, program := range map[int]string{3: "ask", 4: "answer"} {
+				s.expectRanks(program, map[int]int{host: 2, 7 - host: 0})
+			}
+			s.finish(r, family)
+			for _, line := range []string{"ask, program 0, 2 ranks: 400 right squares\n", "answer, program 1, 2 ranks: 400 numbers, of sum 80600\n"} {
+				if !strings.Contains(r.output(), line) {
+					t.Errorf("the restarted job did not say %q:\n%s", line, r.output())
+				}
+			}
+		})
+	}
+}
