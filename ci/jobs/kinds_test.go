@@ -63,3 +63,26 @@ func TestTwoProgramsOfOneJobGoOnTogether(t *testing.T) {
 		})
 	}
 }
+
+// A program without MPI is started on several hosts by the launcher of one: who
+// it is tells the environment, and all else are its own sockets.
+func TestProcessesWithoutMPIOnSeveralHostsKeepTheirConnectionsAndMakeNewOnes(t *testing.T) {
+	for _, family := range families {
+		t.Run(family, func(t *testing.T) {
+			s := newSite(t, 4)
+			r := s.moved(family, `^round 40$`, `^round 80$`, "-np", "4", s.compile("plain", "ring"), "200")
+			s.goesOn(r, `^round 80$`, "round 40\n")
+			s.expectRanks("ring", map[int]int{3: 2, 4: 2})
+			s.onlyBetween(3, 4)
+			if n := r.status(); n != 0 {
+				t.Errorf("the restarted job ended with %d, want 0", n)
+			}
+			for rank, sum := range []int{2000, 1993, 1996, 2000} {
+				line := "process " + itoa(rank) + " of 4 was in 200 rounds, the sum was " + itoa(sum) + "\n"
+				if !strings.Contains(r.output(), line) {
+					t.Errorf("the restarted job did not say %q:\n%s", line, r.output())
+				}
+			}
+		})
+	}
+}
