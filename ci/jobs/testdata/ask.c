@@ -1,8 +1,9 @@
 /* One of two programs of a job (MPMD): its ranks ask those of the other, answer.c,
    for squares, and check what they get. They name the job's part that they are by
-   PART of the environment and by MPI_APPNUM.
+   PART of the environment and by MPI_APPNUM. The last question waits for a file.
 
-   usage: ask NUMBERS : answer */
+   usage: ask NUMBERS FILE : answer */
+#include "hold.h"
 #include "leave.h"
 
 #include <stdio.h>
@@ -12,7 +13,7 @@ int main(int argc, char **argv)
     int rank, ranks, mine, *part, found;
     long right = 0, all = 0;
     MPI_Comm own;
-    if (argc != 2)
+    if (argc != 3)
         return 2;
     MPI_Init(&argc, &argv);
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
@@ -23,6 +24,8 @@ int main(int argc, char **argv)
     for (long n = 1; n <= atol(argv[1]); n++) {
         long number = n * mine + rank, square;
         int whom = mine + (int)(n % (ranks - mine));
+        if (n == atol(argv[1]))
+            hold(argv[2]);
         MPI_Sendrecv(&number, 1, MPI_LONG, whom, 1, &square, 1, MPI_LONG, whom, 2, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
         right += square == number * number;
         if (rank == 0 && n % 20 == 0) {

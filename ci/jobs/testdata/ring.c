@@ -2,9 +2,12 @@
    MPI programs starts them, and they talk over sockets of their own. A token goes
    round; each adds to a sum in it and writes down how often it came by. Every 10th
    time it goes to the next one by a connection that is made for it, to the address
-   that the next one published in a file when it began.
+   that the next one published in a file when it began. The last round waits for a
+   file.
 
-   usage: ring ROUNDS */
+   usage: ring ROUNDS FILE */
+#include "hold.h"
+
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <stdarg.h>
@@ -79,7 +82,7 @@ static void take(int s, struct token *t) { must(recv(s, t, sizeof *t, MSG_WAITAL
 int main(int argc, char **argv)
 {
     struct token t = {0, 0};
-    if (argc != 2)
+    if (argc != 3)
         return 2;
     rank = number("OMPI_COMM_WORLD_RANK", "PMI_RANK");
     size = number("OMPI_COMM_WORLD_SIZE", "PMI_SIZE");
@@ -89,6 +92,8 @@ int main(int argc, char **argv)
     for (long round = 1; round <= rounds; round++) {
         int out = next, in = previous;
         if (rank == 0) {
+            if (round == rounds)
+                hold(argv[2]);
             t.round = round;
             t.sum += rank + 1;
         }

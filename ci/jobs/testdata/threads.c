@@ -7,9 +7,11 @@
    Every message says who sent it in which round, and carries words that follow
    from that. At the end all that was sent is compared with all that was taken: by
    the number, the sum and the exclusive or of a hash of each. What is lost, or
-   comes twice, or comes in the place of another, tells.
+   comes twice, or comes in the place of another, tells. The last round waits for a
+   file.
 
-   usage: threads THREADS ROUNDS */
+   usage: threads THREADS ROUNDS FILE */
+#include "hold.h"
 #include "leave.h"
 
 #include <omp.h>
@@ -81,11 +83,13 @@ static void take_one(uint64_t *words, struct tally *taken)
     note(taken, name);
 }
 
-static void work(MPI_Comm own, struct tally *sent, struct tally *taken)
+static void work(const char *file, MPI_Comm own, struct tally *sent, struct tally *taken)
 {
     uint64_t *out = malloc(LONG * sizeof *out), *in = malloc(LONG * sizeof *in);
     for (int round = 1; round <= rounds; round++) {
         MPI_Request request;
+        if (round == rounds)
+            hold(file);
         send_one(round, out, &request, sent);
         take_one(in, taken);
         MPI_Wait(&request, MPI_STATUS_IGNORE);
@@ -122,7 +126,7 @@ static struct tally all_of(const struct tally *list)
 int main(int argc, char **argv)
 {
     int level;
-    if (argc != 3)
+    if (argc != 4)
         return 2;
     threads = atoi(argv[1]);
     rounds = atoi(argv[2]);
@@ -142,7 +146,7 @@ int main(int argc, char **argv)
         int t = omp_get_thread_num();
         if (omp_get_num_threads() != threads)
             wrong("the number of threads", omp_get_num_threads(), threads);
-        work(own[t], &sent[t], &taken[t]);
+        work(argv[3], own[t], &sent[t], &taken[t]);
     }
     struct tally out = all_of(sent), in = all_of(taken);
     if (rank == 0) {
