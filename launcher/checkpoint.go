@@ -365,6 +365,7 @@ func (c *attempt) facts() Facts {
 		f.BytesChanged += r.BytesChanged
 		f.BytesWritten += r.BytesWritten
 	}
+	f.Input = c.j.input.facts(c.results[0].Inputs)
 	f.Ranks = c.j.record.Ranks
 	c.j.mu.Lock()
 	f.Daemons = c.j.daemons

@@ -43,7 +43,8 @@ type Job struct {
 	// writing while the job stands still.
 	spawning sync.RWMutex
 
-	own *ownTime
+	own   *ownTime
+	input input
 
 	mu      sync.Mutex
 	record  Record
@@ -90,7 +91,7 @@ func (j *Job) use(st *store.Store, last int) {
 
 func newJob(env Env, common flags.Common) *Job {
 	return &Job{
-		env: env, common: common, stdout: newSink(env.Stdout), stderr: newSink(env.Stderr), screen: userScreen(env),
+		env: env, common: common, input: openInput(env.Stdin), stdout: newSink(env.Stdout), stderr: newSink(env.Stderr), screen: userScreen(env),
 		own: newOwnTime(), running: make(chan struct{}), exits: make(chan rpc.Exit, 1), lost: make(chan error, 1),
 	}
 }

@@ -60,6 +60,8 @@ type Facts struct {
 	DurationMS   int64      `json:"duration_ms"`
 	// Daemons counts the daemons started so far: each has a name for life.
 	Daemons int `json:"daemons"`
+	// Input is absent if the job has a terminal.
+	Input *InputFacts `json:"input,omitempty"`
 }
 
 // PodFacts is a pod's part of a generation.

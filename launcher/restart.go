@@ -93,7 +93,7 @@ func (j *Job) choose(ctx context.Context, r *flags.Restart) (*store.Generation, 
 	j.use(st, g.Manifest.Generation)
 	f, err := ReadFacts(&g.Manifest)
 	j.daemons = f.Daemons
-	return g, err
+	return g, errors.Join(err, j.resumeInput(f.Input, g.Manifest.Generation))
 }
 
 // ChooseGeneration returns the generation asked for, or with 0 the newest one;

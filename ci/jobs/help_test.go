@@ -9,8 +9,9 @@ import (
 )
 
 // compile puts a program of testdata into the home directory, made with the
-// compiler of an MPI family or, for "plain", without MPI.
-func (s *site) compile(family, name string) string {
+// compiler of an MPI family or, for "plain", without MPI, and with options of its
+// own.
+func (s *site) compile(family, name string, options ...string) string {
 	s.t.Helper()
 	compiler := map[string]string{"openmpi": "mpicc.openmpi", "mpich": "mpicc.mpich", "plain": "gcc"}[family]
 	to := filepath.Join(family, name)
@@ -18,6 +19,7 @@ func (s *site) compile(family, name string) string {
 		s.t.Fatal(err)
 	}
 	args := []string{"-O1", "-Wall", "-Wextra", "-Werror", "-I../include", "-o", filepath.Join(s.Home(), to), filepath.Join("testdata", name+".c")}
+	args = append(options, args...)
 	if family == "plain" {
 		args = append([]string{"-DPLAIN"}, args...)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,19 +13,32 @@ import (
 // An mpiProgram is one that runs by itself; what it prints tells whether all is
 // well.
 type mpiProgram struct {
-	name string
-	argv []string // of gompirun
-	file string   // of testdata
-	half string   // it is checkpointed and killed when it has printed this
-	end  string   // the restarted one prints this
+	name  string
+	argv  []string // of gompirun
+	files []string // of testdata
+	// before and after are shell commands: what it needs, and what shows that its
+	// result is right.
+	before, after string
+	half          string // it is checkpointed and killed when it has printed this
+	end           string // the restarted one prints this
 }
+
+// gromacs simulates on two ranks, always in the same order of operations.
+const gromacs = "gmx_mpi -quiet mdrun -s water.tpr -reprod -dlb no -notunepme -ntomp 1 -pin off -v -stepout 50 "
 
 // NetPIPE's option -i compares every byte that arrives with what was sent.
 var mpiPrograms = []mpiProgram{
 	{
-		name: "mpi4py with collectives, a window and spawned children", file: "collect.py",
+		name: "mpi4py with collectives, a window and spawned children", files: []string{"collect.py"},
 		argv: []string{"-np", "2", "-host", "localhost:4", "/usr/bin/python3", "collect.py", "100"},
 		half: `(?m)^step 9 495$`, end: `(?m)^step 99 45450\nthe end 45450$`,
+	},
+	{
+		name: "GROMACS with the same trajectory as an undisturbed run", files: []string{"water.mdp", "water.top"},
+		before: `cp /usr/share/gromacs/top/spc216.gro . && gmx -quiet grompp -f water.mdp -c spc216.gro -p water.top -o water.tpr &&
+			mpirun.openmpi --oversubscribe -np 2 ` + gromacs + `-deffnm want`,
+		argv: append([]string{"-np", "2"}, strings.Fields(gromacs+"-deffnm got")...),
+		half: `step 300[, ]`, end: `Writing final coordinates`, after: "cmp want.trr got.trr && cmp want.gro got.gro",
 	},
 	{
 		name: "NetPIPE over Open MPI", argv: []string{"-np", "2", "/usr/bin/NPopenmpi", "-i", "-n", "3000", "-u", "300000"},
@@ -72,13 +86,14 @@ func (s *said) await(t *testing.T, pattern string, ended chan error) {
 
 func (p *mpiProgram) test(t *testing.T) {
 	d := newDesk(t)
-	if p.file != "" {
-		b, err := os.ReadFile("testdata/" + p.file)
+	for _, name := range p.files {
+		b, err := os.ReadFile("testdata/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.write(p.file, string(b), 0o644)
+		d.write(name, string(b), 0o644)
 	}
+	d.shell(p.before)
 	run := func(args ...string) (*said, func(), chan error) {
 		out := &said{}
 		cmd := d.command(args...)
@@ -107,6 +122,7 @@ func (p *mpiProgram) test(t *testing.T) {
 	if regexp.MustCompile(p.half).MatchString(out.String()) {
 		t.Errorf("what was printed before the checkpoint came again:\n%s", out)
 	}
+	d.shell(p.after)
 	t.Logf("%s", out)
 }
 

@@ -77,7 +77,20 @@ func (d desk) write(name, content string, mode os.FileMode) {
 }
 
 func (d desk) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(d.dir, "gompirun"), args...)
+	return d.run(filepath.Join(d.dir, "gompirun"), args...)
+}
+
+// shell runs a command to its end, which must be a good one.
+func (d desk) shell(command string) {
+	d.t.Helper()
+	if out, err := d.run("/bin/sh", "-c", command).CombinedOutput(); err != nil {
+		d.t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+}
+
+// run is a program of the user's in the home directory.
+func (d desk) run(name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(name, args...)
 	cmd.Dir = d.dir
 	cmd.Env = []string{
 		"PATH=/usr/local/bin:/usr/bin:/bin:/usr/games", "HOME=" + d.dir, "TERM=xterm", "LANG=C.UTF-8",

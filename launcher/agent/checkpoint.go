@@ -17,6 +17,7 @@ type checkpoint struct {
 	store               *store.Store
 	number              int
 	options             ckptlib.SnapshotOptions
+	inputs              map[string]rpc.Input // as far as the snapshot has them
 	resumed             bool
 }
 
@@ -186,6 +187,9 @@ func (a *agent) snapshot(context.Context, nothing) (nothing, error) {
 	if err != nil {
 		return nothing{}, err
 	}
+	have, release := a.holdInputs()
+	defer release()
+	c.inputs = have
 	return nothing{}, c.Snapshot(c.store, c.number, c.options)
 }
 
@@ -251,7 +255,7 @@ func (a *agent) complete(c *checkpoint, r ckptlib.Result) rpc.Result {
 	a.mu.Unlock()
 	return rpc.Result{
 		Files: r.Files, BytesLogical: r.BytesLogical, BytesChanged: r.BytesChanged, BytesWritten: r.BytesWritten,
-		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings,
+		Processes: r.Processes, Ranks: r.Ranks, Warnings: r.Warnings, Inputs: c.inputs,
 	}
 }
 

@@ -52,7 +52,8 @@ func newProgram(stream string, input bool) (_ *program, err error) {
 		if p.pod[0], end, err = pipe(false); err != nil {
 			return nil, err
 		}
-		p.input, p.endInput = end, end.Close
+		in := &inputPipe{f: end}
+		p.input, p.endInput = in, in.Close
 		p.ours = append(p.ours, end)
 	} else if p.pod[0], err = os.Open("/dev/null"); err != nil {
 		return nil, err

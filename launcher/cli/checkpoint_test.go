@@ -86,7 +86,12 @@ func TestTerminationBecomesACheckpoint(t *testing.T) {
 
 func TestRestartTakesInputAndGivesStatus(t *testing.T) {
 	dir := t.TempDir()
-	j := startJob(t, dir, "--ckpt-dir", "c", "sh", "-c", "echo up; while :; do sleep 0.05; test -e stopped && break; done; read line; echo got $line; exit 9")
+	in, w, err := os.Pipe() // an input that has not ended
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	j := startJobWith(t, in, dir, "--ckpt-dir", "c", "sh", "-c", "echo up; while :; do sleep 0.05; test -e stopped && break; done; read line; echo got $line; exit 9")
 	j.awaitLine("up")
 	if r := gompirun(t, dir, "checkpoint", "--stop", "c"); r.status != 0 {
 		t.Fatalf("checkpoint = %+v", r)

@@ -106,6 +106,9 @@ func printInspection(env Env, in inspection) {
 	env.printf("  %s\n  in %s, by %s, MPI: %s\n", strings.Join(in.Command, " "), in.Dir, in.User, in.Family)
 	env.printf("  %d ranks, %d processes, %s of memory, %s changed, %s written; paused %s, durable after %.1f s\n",
 		f.Ranks, f.Processes, launcher.Bytes(f.BytesLogical), launcher.Bytes(f.BytesChanged), launcher.Bytes(f.BytesWritten), launcher.Millis(f.PauseMS), float64(f.DurationMS)/1000)
+	if f.Input != nil && f.Input.Bytes > 0 {
+		env.printf("  %d bytes of standard input\n", f.Input.Bytes)
+	}
 	for _, p := range in.Pods {
 		env.printf("pod %d: %s (%s), Linux %s\n", p.ID, p.HostName, strings.Join(p.Addresses, " "), p.Kernel)
 		for _, q := range p.Processes {

@@ -27,8 +27,14 @@ type job struct {
 // startJob starts gompirun; its output is read by line, awaitLine, and rest.
 func startJob(t *testing.T, dir string, args ...string) *job {
 	t.Helper()
+	return startJobWith(t, nil, dir, args...)
+}
+
+// startJobWith is startJob with an input.
+func startJobWith(t *testing.T, in io.Reader, dir string, args ...string) *job {
+	t.Helper()
 	j := &job{t: t, cmd: command(dir, args...)}
-	j.cmd.Stderr = &j.stderr
+	j.cmd.Stdin, j.cmd.Stderr = in, &j.stderr
 	out, err := j.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

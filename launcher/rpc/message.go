@@ -182,6 +182,15 @@ type Result struct {
 	Processes    int              `json:"processes"`
 	Ranks        int              `json:"ranks"`
 	Warnings     []string         `json:"warnings,omitempty"`
+	// Inputs are the standard inputs of programs that have a pipe, by stream.
+	Inputs map[string]Input `json:"inputs,omitempty"`
+}
+
+// Input is how much of its standard input a program has been given since its pod
+// was started or restarted: it has read that, or it is in the pipe.
+type Input struct {
+	Bytes int64 `json:"bytes"`
+	Ended bool  `json:"ended,omitempty"` // nothing more will come
 }
 
 // Restart says which pod the agent is to restart.
