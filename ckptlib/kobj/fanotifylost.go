@@ -1,7 +1,6 @@
 package kobj
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -59,36 +58,32 @@ func tell(dir string) error {
 	return unix.Close(fd)
 }
 
-// leaveLast reads all events of a queue but the last. To count them the kernel
-// walks the queue, so it is asked once; the last ones, which are of one length but
-// for FAN_Q_OVERFLOW, are read one by one.
+// leaveLast reads all events of a queue but the last, FAN_Q_OVERFLOW. FIONREAD
+// counts the bytes of each event (Linux 6.1) or those of its metadata (6.18): a
+// queue in which as much is left as one read may take has another event after it.
+// The last ones are read one by one, with just the room that one takes.
 func leaveLast(fd int) error {
-	const metadata = 24 // sizeof(struct fanotify_event_metadata), which FIONREAD counts for each
-	size, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
-	if err != nil {
-		return err
+	const metadata = 24 // sizeof(struct fanotify_event_metadata), all that FAN_Q_OVERFLOW counts
+	buf, one := make([]byte, 4096), metadata
+	for {
+		left, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+		if err != nil {
+			return err
+		}
+		room := one
+		switch {
+		case left == metadata:
+			return nil
+		case left < metadata:
+			return errors.New("the queue of events has none left")
+		case left > len(buf):
+			room = len(buf)
+		}
+		switch _, err := unix.Read(fd, buf[:room]); {
+		case errors.Is(err, unix.EINVAL) && one < len(buf): // an event takes more
+			one += 4
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return fmt.Errorf("read the queue of events: %w", err)
+		}
 	}
-	buf, one := make([]byte, 4096), 512
-	left := size / metadata
-	for left > 1 {
-		room := len(buf)
-		if left <= len(buf)/metadata+1 {
-			room = one
-		}
-		n, err := unix.Read(fd, buf[:room])
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil || n < metadata {
-			return errors.Join(errors.New("read the queue of events"), err)
-		}
-		for b := buf[:n]; len(b) >= metadata; b = b[one:] {
-			one = int(binary.LittleEndian.Uint32(b))
-			left--
-		}
-	}
-	if left < 1 {
-		return errors.New("the queue of events has none left")
-	}
-	return nil
 }
