@@ -191,8 +191,7 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	}
 	ends, err := c.Ends()
 	j.fail(c, err)
-	pairs, _ := conn.Match(ends)
-	c.Name(conn.ByPod(pairs)[0])
+	j.fail(c, c.Name(conn.Match(ends)))
 	for {
 		stuck, pending, err := c.Drain()
 		j.fail(c, err)

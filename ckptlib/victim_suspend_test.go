@@ -37,8 +37,9 @@ func (j *job) refused() string {
 	if err != nil {
 		return err.Error()
 	}
-	pairs, _ := conn.Match(ends)
-	c.Name(conn.ByPod(pairs)[0])
+	if err := c.Name(conn.Match(ends)); err != nil {
+		return err.Error()
+	}
 	if err := c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}); err != nil {
 		return err.Error()
 	}

@@ -40,9 +40,9 @@ func TestBytesOfAProgramThatHasEndedAreNotForgotten(t *testing.T) {
 	if len(all) != 2 {
 		t.Fatalf("%d orphans have the reader's addresses, want 1", len(all)-1)
 	}
-	pairs, unmatched := conn.Match(all)
-	if half := conn.HalfOpen(all, unmatched); len(pairs) != 0 || len(half) != 1 || half[0].Inode != end.Inode {
-		t.Errorf("Match = %v, HalfOpen = %v, want the reader as one that should read first", pairs, half)
+	partners := conn.Match(all)
+	if half := conn.HalfOpen(all, partners); len(half) != 1 || half[0].Inode != end.Inode {
+		t.Errorf("Match = %v, HalfOpen = %v, want the reader as one that should read first", partners, half)
 	}
 	for {
 		b := make([]byte, 1<<20)

@@ -161,12 +161,6 @@ type Generation struct {
 	Stage string `json:"stage,omitempty"`
 }
 
-// Elected is the ends of connections that a pod has, all in one network namespace.
-type Elected struct {
-	NetID string     `json:"net_id"`
-	Ends  []conn.End `json:"ends"`
-}
-
 // Drained is how far the connections of a pod are drained.
 type Drained struct {
 	Stuck   []conn.ID `json:"stuck"`   // whose peers must be read
