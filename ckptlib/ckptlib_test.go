@@ -237,9 +237,9 @@ func (j *job) restart() {
 			j.t.Fatal(err)
 		}
 	}
-	peers := map[conn.ID]netip.AddrPort{}
+	var peers []netip.AddrPort
 	for _, c := range r.Conns() {
-		peers[c.ID] = r.Address(c.Family)
+		peers = append(peers, r.Address(c.Family))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

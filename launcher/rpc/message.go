@@ -218,9 +218,9 @@ type Rebuilt struct {
 	Streams []string `json:"streams"`
 }
 
-// Connections tells where to reach the other end of each connection, and the
-// secret of this restart.
+// Connections tells where to reach the other end of each of the Ends of Rebuilt, in
+// their order, and the secret of this restart.
 type Connections struct {
-	Peers map[conn.ID]netip.AddrPort `json:"peers"`
-	Token []byte                     `json:"token"`
+	Peers []netip.AddrPort `json:"peers"`
+	Token []byte           `json:"token"`
 }
