@@ -33,7 +33,7 @@ type simAgents struct {
 	// Degree is how many connections each pod has to others, and as many from them.
 	Degree int
 	// Every so many'th agent is slow by SlowMS in each method, fails in Fails
-	// the first time, or ends in Dies.
+	// the first time and then every other time, or ends in Dies.
 	Every  int
 	SlowMS int
 	Fails  string
@@ -110,8 +110,7 @@ func (a *simAgent) Request(_ context.Context, method string, params json.RawMess
 			a.socket.Close()
 			return nil, nil
 		case a.s.Fails:
-			if !a.failed {
-				a.failed = true
+			if a.failed = !a.failed; a.failed {
 				return nil, errors.New("no space left on device")
 			}
 		}
