@@ -191,7 +191,7 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	}
 	ends, err := c.Ends()
 	j.fail(c, err)
-	j.fail(c, c.Name(conn.Match(ends)))
+	j.fail(c, c.Name(conn.Match([]conn.Ends{ends})[0]))
 	for {
 		stuck, pending, err := c.Drain()
 		j.fail(c, err)

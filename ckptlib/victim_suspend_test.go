@@ -38,7 +38,7 @@ func (j *job) refused() string {
 	if err != nil {
 		return err.Error()
 	}
-	if err := c.Name(conn.Match(ends)); err != nil {
+	if err := c.Name(conn.Match([]conn.Ends{ends})[0]); err != nil {
 		return err.Error()
 	}
 	if err := c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}); err != nil {

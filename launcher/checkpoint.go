@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -214,15 +213,10 @@ func (c *attempt) elect(ctx context.Context, a *Agent) error {
 
 // match finds out who is connected to whom.
 func (c *attempt) match(context.Context) error {
-	all := slices.Concat(c.ends...)
-	partners := conn.Match(all)
-	if half := conn.HalfOpen(all, partners); len(half) > 0 {
+	c.partners = conn.Match(c.ends)
+	if half := conn.HalfOpen(c.ends, c.partners); len(half) > 0 {
 		return &wire.Error{Kind: wire.KindRetry, Text: fmt.Sprintf(
 			"a connection is being made and not accepted yet: %s to %s (%d of them)", half[0].Local, half[0].Remote, len(half))}
-	}
-	for _, ends := range c.ends {
-		c.partners = append(c.partners, partners[:len(ends)])
-		partners = partners[len(ends):]
 	}
 	return nil
 }

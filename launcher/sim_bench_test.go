@@ -45,6 +45,9 @@ func coordinate(b *testing.B, s simAgents) {
 	note := func(t Timing) {
 		sum[string(t.Phase)] += t.Took
 		sum["own"] += t.Own
+		if t.Phase == Elect {
+			sum["own-elect"] += t.Own
+		}
 		if strings.Contains("suspend elect drain snapshot refill resume", string(t.Phase)) {
 			sum["pause"] += t.Took
 			sum["own-in-pause"] += t.Own

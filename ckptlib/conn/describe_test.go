@@ -28,7 +28,7 @@ func TestTheEndsThatTheKernelDescribesMatch(t *testing.T) {
 		e.NetID = net
 		ends = append(ends, e)
 	}
-	if got := Match(ends); !slices.Equal(got, []Partner{Near, Near, None}) || ends[0].ID(Near) != ends[1].ID(Near).Peer() {
+	if got := Match([]Ends{ends})[0]; !slices.Equal(got, []Partner{Near, Near, None}) || ends[0].ID(Near) != ends[1].ID(Near).Peer() {
 		t.Fatalf("Match(%v) = %v, want that the first two are one connection", ends, got)
 	}
 	if ends[0].State != StateEstablished || ends[2].State != StateListen {

@@ -7,17 +7,19 @@ import "slices"
 // not accepted them yet, or to a program that has ended with bytes on their way.
 // The job should run on for some milliseconds before the checkpoint is tried
 // again. Partners are what Match has found for the ends.
-func HalfOpen(ends []End, partners []Partner) []End {
+func HalfOpen(pods []Ends, partners [][]Partner) []End {
 	var alone, orphans, half []End
 	listeners := map[uint16][]End{} // by port
-	for i, e := range ends {
-		switch {
-		case e.State == StateListen:
-			listeners[e.Local.Port()] = append(listeners[e.Local.Port()], e)
-		case e.Inode == 0:
-			orphans = append(orphans, e)
-		case partners[i] == None:
-			alone = append(alone, e)
+	for pod, ends := range pods {
+		for i, e := range ends {
+			switch {
+			case e.State == StateListen:
+				listeners[e.Local.Port()] = append(listeners[e.Local.Port()], e)
+			case e.Inode == 0:
+				orphans = append(orphans, e)
+			case partners[pod][i] == None:
+				alone = append(alone, e)
+			}
 		}
 	}
 	for _, e := range alone {

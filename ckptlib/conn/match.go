@@ -10,8 +10,8 @@ const (
 	Far                 // in another one
 )
 
-// Match finds the connections among all ends of a job and tells for each end, in
-// their order, where its partner is. Two ends are one connection when each has the
+// Match finds the connections among all ends of a job, which are by pod, and tells
+// for each, in the same order, where its partner is. Two ends are one connection when each has the
 // other's addresses. Where both addresses are known to several hosts (loopback, the
 // bridges of containers) the two must be in one network namespace; an end that
 // could be paired with several is paired with none. Ends with no partner lead
@@ -19,24 +19,34 @@ const (
 // them any more. What is paired with what does not depend on the order of ends.
 //
 // An agent that is told where the partners of its ends are can name them: End.ID.
-func Match(ends []End) []Partner {
-	m := &matching{
-		ends: ends, partners: make([]Partner, len(ends)), dials: make([]bool, len(ends)),
-		last: make(map[route]int, len(ends)/2), before: make([]int, len(ends)),
+func Match(pods []Ends) [][]Partner {
+	n := 0
+	for _, ends := range pods {
+		n += len(ends)
 	}
-	for i := range ends {
-		m.add(i)
+	m := &matching{
+		ends: make([]*End, 0, n), partners: make([]Partner, n), dials: make([]bool, n),
+		last: make(map[route]int, n/2), before: make([]int, n),
+	}
+	for _, ends := range pods {
+		for i := range ends {
+			m.add(&ends[i])
+		}
 	}
 	for _, i := range m.last {
 		m.settle(i)
 	}
-	return m.partners
+	out, all := make([][]Partner, len(pods)), m.partners
+	for pod, ends := range pods {
+		out[pod], all = all[:len(ends)], all[len(ends):]
+	}
+	return out
 }
 
 // matching is the ends of which partners are looked for, by their addresses. A job
 // of n ranks may have n² of them: nothing is made for each.
 type matching struct {
-	ends     []End
+	ends     []*End
 	partners []Partner
 	dials    []bool
 	last     map[route]int // of those that have these addresses; counted from 1
@@ -45,8 +55,9 @@ type matching struct {
 	found    []int         // of list
 }
 
-func (m *matching) add(i int) {
-	e := &m.ends[i]
+func (m *matching) add(e *End) {
+	i := len(m.ends)
+	m.ends = append(m.ends, e)
 	if e.State == StateListen || e.Inode == 0 {
 		return
 	}
@@ -86,12 +97,12 @@ func (m *matching) settle(i int) {
 
 // only is the one that an end may be paired with, -1 if there is none or more.
 func (m *matching) only(i int, where Partner) int {
-	e, only := &m.ends[i], -1
+	e, only := m.ends[i], -1
 	if m.partners[i] != None || where == Far && e.local() {
 		return -1
 	}
 	for _, j := range m.list {
-		o := &m.ends[j]
+		o := m.ends[j]
 		if m.partners[j] != None || m.dials[j] == m.dials[i] || (o.NetID == e.NetID) != (where == Near) {
 			continue
 		}

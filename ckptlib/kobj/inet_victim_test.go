@@ -175,7 +175,7 @@ func (p *testPod) matchConns(t *testing.T) map[conn.ID]int {
 		ends, fds = append(ends, e), append(fds, s.FD)
 	}
 	families := map[conn.ID]int{}
-	for i, where := range conn.Match(ends) {
+	for i, where := range conn.Match([]conn.Ends{ends})[0] {
 		if where == conn.None {
 			continue
 		}
