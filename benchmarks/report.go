@@ -111,20 +111,27 @@ func (c *caseResult) answers(b *strings.Builder) {
 	}
 }
 
-// save writes the report as JSON, Markdown and SVG, under a name that tells the
-// time of the run.
 func (r *report) save(dir string) error {
+	return save(dir, r.Host.Date.Format(fileTime), r, "# Benchmarks\n\n"+r.markdown(), r.svg())
+}
+
+// fileTime is how names of results tell the time of their run.
+const fileTime = "20060102T1504Z"
+
+// save leaves results in a directory: their values as JSON, tables as Markdown and
+// a picture as SVG.
+func save(dir, name string, values any, tables, picture string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	data, err := json.MarshalIndent(r, "", "  ")
+	data, err := json.MarshalIndent(values, "", "  ")
 	if err != nil {
 		return err
 	}
-	base := filepath.Join(dir, r.Host.Date.Format("20060102T1504Z"))
+	base := filepath.Join(dir, name)
 	return errors.Join(
 		os.WriteFile(base+".json", append(data, '\n'), 0o644),
-		os.WriteFile(base+".md", []byte("# Benchmarks\n\n"+r.markdown()), 0o644),
-		os.WriteFile(base+".svg", []byte(r.svg()), 0o644),
+		os.WriteFile(base+".md", []byte(tables), 0o644),
+		os.WriteFile(base+".svg", []byte(picture), 0o644),
 	)
 }

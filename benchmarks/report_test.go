@@ -43,22 +43,27 @@ func TestTableHasRatiosAndFailures(t *testing.T) {
 }
 
 func TestPictureIsXMLWithABarForEachValue(t *testing.T) {
-	bars := 0
-	d := xml.NewDecoder(strings.NewReader(example().svg()))
-	for {
+	bars := wantXML(t, example().svg())["rect"]
+	if want := 1 + 3; bars != want { // the background is one
+		t.Errorf("the picture has %d rectangles, want %d", bars, want)
+	}
+}
+
+// wantXML counts the elements of a picture.
+func wantXML(t *testing.T, picture string) map[string]int {
+	t.Helper()
+	elements := map[string]int{}
+	for d := xml.NewDecoder(strings.NewReader(picture)); ; {
 		tok, err := d.Token()
 		if errors.Is(err, io.EOF) {
-			break
+			return elements
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e, ok := tok.(xml.StartElement); ok && e.Name.Local == "rect" {
-			bars++
+		if e, ok := tok.(xml.StartElement); ok {
+			elements[e.Name.Local]++
 		}
-	}
-	if want := 1 + 3; bars != want { // the background is one
-		t.Errorf("the picture has %d rectangles, want %d", bars, want)
 	}
 }
 

@@ -47,9 +47,15 @@ func (r *report) svg() string {
 		}
 		y += height + margin
 	}
-	fmt.Fprintf(&body, "<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"#555\">%s</text>\n", margin, y, html.EscapeString(r.Host.String()))
+	return drawing(max(width, 2*panelWidth), y, body.String(), r.Host)
+}
+
+// drawing is a picture with what is in it, and below that, at y, where it is from.
+func drawing(width, y int, body string, h host) string {
 	return fmt.Sprintf("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\">\n"+
-		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n%s</svg>\n", max(width, 2*panelWidth), y+margin, body.String())
+		"<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n%s"+
+		"<text x=\"%d\" y=\"%d\" font-size=\"10\" fill=\"#555\">%s</text>\n</svg>\n",
+		width, y+margin, body, margin, y, html.EscapeString(h.String()))
 }
 
 func (c *caseResult) has(key string) bool {

@@ -84,12 +84,12 @@ func newWorkload(name string, o options, dir string) (workload, error) {
 }
 
 // compile makes a program of C source.
-func compile(compiler string, source []byte, path string) error {
+func compile(compiler string, source []byte, path string, flags ...string) error {
 	file := path + ".c"
 	if err := os.WriteFile(file, source, 0o644); err != nil {
 		return err
 	}
-	if out, err := exec.Command(compiler, "-O2", "-pthread", "-o", path, file).CombinedOutput(); err != nil {
+	if out, err := exec.Command(compiler, append(flags, "-O2", "-pthread", "-o", path, file)...).CombinedOutput(); err != nil {
 		return fmt.Errorf("compile the program to be measured: %w: %s", err, out)
 	}
 	return nil
@@ -97,14 +97,18 @@ func compile(compiler string, source []byte, path string) error {
 
 // until waits for a condition on what a program has shown so far.
 func until(ctx context.Context, what string, holds func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	return within(ctx, stepTime, what, holds)
+}
+
+func within(ctx context.Context, limit time.Duration, what string, holds func() bool) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(tailInterval)
 	defer tick.Stop()
 	for !holds() {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("no %s within %v", what, stepTime)
+			return fmt.Errorf("no %s within %v", what, limit)
 		case <-tick.C:
 		}
 	}

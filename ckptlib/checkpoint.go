@@ -25,6 +25,7 @@ type Checkpoint struct {
 	p     *Pod
 	tasks *proc.Tasks
 	fds   *descriptors
+	ends  conn.Ends
 	pairs map[uint64]conn.ID // by socket inode
 	drain conn.Drainer
 	unix  map[uint64]kobj.UnixDiag
@@ -105,7 +106,7 @@ func (p *Pod) free() {
 
 // Ends collects all descriptors and lists the TCP sockets that have a peer, or
 // listen, for conn.Match over all pods of the job.
-func (c *Checkpoint) Ends() ([]conn.End, error) {
+func (c *Checkpoint) Ends() (conn.Ends, error) {
 	var err error
 	if c.fds, err = elect(c.tasks.List); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (c *Checkpoint) Ends() ([]conn.End, error) {
 	if err != nil {
 		return nil, err
 	}
-	var ends []conn.End
+	var ends conn.Ends
 	for _, d := range c.fds.list {
 		if !isTCP(d.source) {
 			continue
@@ -137,8 +138,9 @@ func (c *Checkpoint) Ends() ([]conn.End, error) {
 	}
 	ends = append(ends, orphans...)
 	for i := range ends {
-		ends[i].Pod, ends[i].NetID = c.p.c.ID, net
+		ends[i].NetID = net
 	}
+	c.ends = ends
 	return ends, nil
 }
 
@@ -155,11 +157,15 @@ func isTCP(s *kobj.Source) bool {
 	return err == nil && (proto == unix.IPPROTO_TCP || proto == unix.IPPROTO_MPTCP)
 }
 
-// Name tells which of this pod's ends are of connections of the job, and what they
-// are called.
-func (c *Checkpoint) Name(ends []conn.Named) {
-	for _, e := range ends {
-		c.pairs[e.Inode] = e.ID
+// Name tells where the partners of this pod's ends are, in the order of Ends.
+func (c *Checkpoint) Name(partners []conn.Partner) error {
+	if len(partners) != len(c.ends) {
+		return fmt.Errorf("the partners of %d ends of connections are told, and pod %d has %d", len(partners), c.p.c.ID, len(c.ends))
+	}
+	for i, p := range partners {
+		if p != conn.None {
+			c.pairs[c.ends[i].Inode] = c.ends[i].ID(p)
+		}
 	}
 	for _, d := range c.fds.list {
 		if d.source.Stat.Mode&unix.S_IFMT != unix.S_IFSOCK {
@@ -169,6 +175,7 @@ func (c *Checkpoint) Name(ends []conn.Named) {
 			c.drain.Add(id, d.source.FD)
 		}
 	}
+	return nil
 }
 
 // drainSlice is how long one call of Drain polls.

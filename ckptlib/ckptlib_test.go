@@ -191,8 +191,7 @@ func (j *job) snapshot() (gen int, c *ckptlib.Checkpoint, pause time.Duration) {
 	}
 	ends, err := c.Ends()
 	j.fail(c, err)
-	pairs, _ := conn.Match(ends)
-	c.Name(conn.ByPod(pairs)[0])
+	j.fail(c, c.Name(conn.Match([]conn.Ends{ends})[0]))
 	for {
 		stuck, pending, err := c.Drain()
 		j.fail(c, err)
@@ -238,9 +237,9 @@ func (j *job) restart() {
 			j.t.Fatal(err)
 		}
 	}
-	peers := map[conn.ID]netip.AddrPort{}
+	var peers []netip.AddrPort
 	for _, c := range r.Conns() {
-		peers[c.ID] = r.Address(c.Family)
+		peers = append(peers, r.Address(c.Family))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -22,7 +22,7 @@ type ConnEnd struct {
 	Queue int `json:"queue"`
 }
 
-// Conns lists the ends that Connect has to make.
+// Conns lists the ends that Connect has to make, always in the same order.
 func (r *Restart) Conns() []ConnEnd {
 	var out []ConnEnd
 	for i := range r.im.Files {
@@ -39,12 +39,16 @@ func (r *Restart) Conns() []ConnEnd {
 
 // Connect makes the TCP connections of the job anew, then everything else that
 // descriptors refer to, and hands all to the processes. peers says where the
-// joiner of each connection's other end listens; token is the restart's secret.
+// joiner of the other end of each of Conns listens; token is the restart's secret.
 // All agents call it at the same time.
-func (r *Restart) Connect(ctx context.Context, peers map[conn.ID]netip.AddrPort, token [32]byte) error {
+func (r *Restart) Connect(ctx context.Context, peers []netip.AddrPort, token [32]byte) error {
+	ends := r.Conns()
+	if len(peers) != len(ends) {
+		return fmt.Errorf("the peers of %d connections are told, and pod %d has %d", len(peers), r.c.ID, len(ends))
+	}
 	var plan []conn.Plan
-	for _, e := range r.Conns() {
-		plan = append(plan, conn.Plan{ID: e.ID, Family: e.Family, Peer: peers[e.ID], Room: e.Queue})
+	for i, e := range ends {
+		plan = append(plan, conn.Plan{ID: e.ID, Family: e.Family, Peer: peers[i], Room: e.Queue})
 	}
 	var err error
 	if r.conns, err = r.joiner.Join(ctx, plan, token); err != nil {

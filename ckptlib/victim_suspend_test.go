@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -37,8 +38,9 @@ func (j *job) refused() string {
 	if err != nil {
 		return err.Error()
 	}
-	pairs, _ := conn.Match(ends)
-	c.Name(conn.ByPod(pairs)[0])
+	if err := c.Name(conn.Match([]conn.Ends{ends})[0]); err != nil {
+		return err.Error()
+	}
 	if err := c.Snapshot(j.store, gen, ckptlib.SnapshotOptions{Compress: "none"}); err != nil {
 		return err.Error()
 	}
@@ -327,4 +329,20 @@ func TestNothingGrowsFromCheckpointToCheckpointAndFromRestartToRestart(t *testin
 		j.invisible("a restart", before)
 		j.checkpoint()
 	})
+}
+
+// The first that run after a restart may end others before these have been let go.
+func TestProcessesThatAreKilledAtTheFirstMomentAfterARestartAreReaped(t *testing.T) {
+	asUser(t)
+	file := filepath.Join(t.TempDir(), "go")
+	j := victim(t, "swift", file)
+	j.checkpoint()
+	j.pod.Kill()
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j.restart()
+	if got := j.line(); got != "killed 40" {
+		t.Errorf("the victim said %q, want killed 40", got)
+	}
 }

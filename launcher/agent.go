@@ -58,7 +58,7 @@ func (a *Agent) call(ctx context.Context, method string, params, result any) err
 	if err != nil || result == nil {
 		return err
 	}
-	if err := json.Unmarshal(answer, result); err != nil {
+	if err := answer.Decode(result); err != nil {
 		return fmt.Errorf("the answer of %s to %s came damaged: %w", a.Host.Name, method, err)
 	}
 	return nil

@@ -36,15 +36,15 @@ type attempt struct {
 	known  int
 	stop   bool // the job ends with it
 
-	mu      sync.Mutex
-	ends    []conn.End
-	named   map[int][]conn.Named // by pod
-	owner   map[conn.ID]int      // pods; see podOf
-	read    bool                 // agents were told to read from connections
-	taken   []conn.ID
-	broken  bool // the job cannot go on
-	results map[int]rpc.Result
-	wrote   bool // the number has been used
+	mu       sync.Mutex
+	ends     []conn.Ends      // by pod
+	partners [][]conn.Partner // of the ends
+	owner    map[conn.ID]int  // pods; see podOf
+	read     bool             // agents were told to read from connections
+	taken    []conn.ID
+	broken   bool // the job cannot go on
+	results  map[int]rpc.Result
+	wrote    bool // the number has been used
 
 	held      bool // j.spawning
 	suspended time.Time
@@ -75,7 +75,8 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 				return Report{}, err
 			}
 		}
-		a := &attempt{j: j, store: st, number: number, known: known, stop: stop, start: start, results: map[int]rpc.Result{}}
+		a := j.attempt(st, number)
+		a.known, a.stop, a.start = known, stop, start
 		err := RunPlan(ctx, j.agents, timed(a.plan(), j.own.total, j.note), a.abort())
 		a.release()
 		if err == nil {
@@ -95,6 +96,10 @@ func (j *Job) checkpoint(ctx context.Context, stop bool) (Report, error) {
 		}
 		time.Sleep(minPause + rand.N(maxPause-minPause))
 	}
+}
+
+func (j *Job) attempt(st *store.Store, number int) *attempt {
+	return &attempt{j: j, store: st, number: number, ends: make([]conn.Ends, len(j.agents)), results: map[int]rpc.Result{}}
 }
 
 // discard removes what a generation that is not to be has left. Where an agent
@@ -203,27 +208,16 @@ func (c *attempt) release() {
 }
 
 func (c *attempt) elect(ctx context.Context, a *Agent) error {
-	var r rpc.Elected
-	if err := a.call(ctx, rpc.Elect, struct{}{}, &r); err != nil {
-		return err
-	}
-	for i := range r.Ends {
-		r.Ends[i].Pod, r.Ends[i].NetID = a.Pod, r.NetID
-	}
-	c.mu.Lock()
-	c.ends = append(c.ends, r.Ends...)
-	c.mu.Unlock()
-	return nil
+	return a.call(ctx, rpc.Elect, struct{}{}, &c.ends[a.Pod])
 }
 
 // match finds out who is connected to whom.
 func (c *attempt) match(context.Context) error {
-	pairs, unmatched := conn.Match(c.ends)
-	if half := conn.HalfOpen(c.ends, unmatched); len(half) > 0 {
+	c.partners = conn.Match(c.ends)
+	if half := conn.HalfOpen(c.ends, c.partners); len(half) > 0 {
 		return &wire.Error{Kind: wire.KindRetry, Text: fmt.Sprintf(
 			"a connection is being made and not accepted yet: %s to %s (%d of them)", half[0].Local, half[0].Remote, len(half))}
 	}
-	c.named = conn.ByPod(pairs)
 	return nil
 }
 
@@ -234,9 +228,11 @@ func (c *attempt) podOf(id conn.ID) int {
 	defer c.mu.Unlock()
 	if c.owner == nil {
 		c.owner = map[conn.ID]int{}
-		for pod, ends := range c.named {
-			for _, e := range ends {
-				c.owner[e.ID] = pod
+		for pod, ends := range c.ends {
+			for i, p := range c.partners[pod] {
+				if p != conn.None {
+					c.owner[ends[i].ID(p)] = pod
+				}
 			}
 		}
 	}
@@ -258,7 +254,7 @@ func (c *attempt) inPods(ids []conn.ID) map[int][]conn.ID {
 
 // pair tells an agent its part of that.
 func (c *attempt) pair(ctx context.Context, a *Agent) error {
-	return a.call(ctx, rpc.Pair, c.named[a.Pod], nil)
+	return a.call(ctx, rpc.Pair, c.partners[a.Pod], nil)
 }
 
 // drain waits until no byte is on its way. Where a receiver's window is full its

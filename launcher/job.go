@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -48,6 +49,7 @@ type Job struct {
 
 	mu      sync.Mutex
 	record  Record
+	addrs   map[netip.Addr]int // virtual ones, pods; nil before the first question about one
 	daemons int
 	stopped bool // no daemons are started any more
 

@@ -17,7 +17,7 @@ func full() *script {
 	id := conn.ID{Name: "a", Dialer: true}
 	polls := 0
 	return &script{answers: map[string]func() (any, error){
-		rpc.Elect: func() (any, error) { return rpc.Elected{}, nil },
+		rpc.Elect: func() (any, error) { return conn.Ends{}, nil },
 		rpc.Drain: func() (any, error) {
 			if polls++; polls == 1 {
 				return rpc.Drained{Stuck: []conn.ID{id}, Pending: 1}, nil

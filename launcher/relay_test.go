@@ -54,7 +54,7 @@ func (s side) Request(ctx context.Context, method string, params json.RawMessage
 	if err := s.fails(method, false); err != nil {
 		return nil, err
 	}
-	var result json.RawMessage
+	var result wire.Answer
 	if err := s.to(s.relay).Call(ctx, method, params, &result); err != nil {
 		return nil, err
 	}

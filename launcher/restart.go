@@ -297,14 +297,15 @@ func (v *revival) locate(context.Context) error {
 }
 
 // peers finds, for each end of a pod, where the other end is to be reached.
-func (v *revival) peers(pod int) (map[conn.ID]netip.AddrPort, error) {
-	out := map[conn.ID]netip.AddrPort{}
-	for _, e := range v.pods[pod].Ends {
+func (v *revival) peers(pod int) ([]netip.AddrPort, error) {
+	ends := v.pods[pod].Ends
+	out := make([]netip.AddrPort, len(ends))
+	for i, e := range ends {
 		other, ok := v.at[e.ID.Peer()]
 		if !ok {
 			return nil, fmt.Errorf("the image of the other end of connection %s is missing", e.ID)
 		}
-		out[e.ID] = other
+		out[i] = other
 	}
 	return out, nil
 }

@@ -8,9 +8,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/conn"
 	"github.com/gompirun/gompirun/ckptlib/pod"
@@ -27,10 +30,10 @@ const simVariable = "GOMPIRUN_SIMULATED_AGENTS"
 // coordinator needs can be told from what they do.
 type simAgents struct {
 	Agents int
-	// Degree is how many pods each pod has connections to, and as many from.
+	// Degree is how many connections each pod has to others, and as many from them.
 	Degree int
 	// Every so many'th agent is slow by SlowMS in each method, fails in Fails
-	// the first time, or ends in Dies.
+	// the first time and then every other time, or ends in Dies.
 	Every  int
 	SlowMS int
 	Fails  string
@@ -107,8 +110,7 @@ func (a *simAgent) Request(_ context.Context, method string, params json.RawMess
 			a.socket.Close()
 			return nil, nil
 		case a.s.Fails:
-			if !a.failed {
-				a.failed = true
+			if a.failed = !a.failed; a.failed {
 				return nil, errors.New("no space left on device")
 			}
 		}
@@ -117,14 +119,14 @@ func (a *simAgent) Request(_ context.Context, method string, params json.RawMess
 	case rpc.Prepare:
 		return nil, json.Unmarshal(params, &a.gen)
 	case rpc.Elect:
-		return rpc.Elected{NetID: fmt.Sprintf("%036d/4026532000", a.pod), Ends: a.ends()}, nil
+		return a.ends(), nil
 	case rpc.Pair:
-		var named []conn.Named
-		if err := json.Unmarshal(params, &named); err != nil {
+		var partners []conn.Partner
+		if err := json.Unmarshal(params, &partners); err != nil {
 			return nil, err
 		}
-		if len(named) != 2*a.s.Degree {
-			return nil, fmt.Errorf("pod %d was told of %d ends, want %d", a.pod, len(named), 2*a.s.Degree)
+		if len(partners) != 1+2*a.s.Degree || partners[0] != conn.None || slices.Contains(partners[1:], conn.None) {
+			return nil, fmt.Errorf("pod %d was told of partners %v, want them of all but the listener", a.pod, partners)
 		}
 	case rpc.Write:
 		return a.write()
@@ -132,12 +134,8 @@ func (a *simAgent) Request(_ context.Context, method string, params json.RawMess
 		var r rpc.Rebuilt
 		r.Addrs.Inet = netip.AddrPortFrom(simAddr(a.pod), 40000)
 		for _, e := range a.ends() {
-			if dials := e.Local.Port() >= 30000; e.State != conn.StateListen {
-				local, remote := e.Local, e.Remote
-				if !dials {
-					local, remote = remote, local
-				}
-				r.Ends = append(r.Ends, rpc.ConnEnd{ID: conn.ID{Name: local.String() + "-" + remote.String(), Dialer: dials}, Family: e.Family})
+			if e.State != conn.StateListen {
+				r.Ends = append(r.Ends, rpc.ConnEnd{ID: e.ID(conn.Far), Family: unix.AF_INET})
 			}
 		}
 		return r, nil
@@ -159,15 +157,17 @@ func simAddr(pod int) netip.Addr {
 
 // ends are those of connections to the pods that follow, from those before, and a
 // listener.
-func (a *simAgent) ends() []conn.End {
+func (a *simAgent) ends() conn.Ends {
 	const port = 1024
+	net := fmt.Sprintf("%036d/4026532000", a.pod)
 	listener := netip.AddrPortFrom(simAddr(a.pod), port)
-	ends := []conn.End{{Inode: 1, Local: listener, State: conn.StateListen, Family: 2}}
+	ends := conn.Ends{{Inode: 1, NetID: net, Local: listener, State: conn.StateListen}}
 	for k := 1; k <= a.s.Degree; k++ {
-		to, from := (a.pod+k)%a.s.Agents, (a.pod+a.s.Agents-k)%a.s.Agents
+		away := 1 + (k-1)%(a.s.Agents-1) // never itself
+		to, from := (a.pod+away)%a.s.Agents, (a.pod+a.s.Agents-away)%a.s.Agents
 		ends = append(ends,
-			conn.End{Inode: uint64(2 * k), Local: netip.AddrPortFrom(simAddr(a.pod), uint16(30000+k)), Remote: netip.AddrPortFrom(simAddr(to), port), State: conn.StateEstablished, Family: 2},
-			conn.End{Inode: uint64(2*k + 1), Local: listener, Remote: netip.AddrPortFrom(simAddr(from), uint16(30000+k)), State: conn.StateEstablished, Family: 2})
+			conn.End{Inode: uint64(2 * k), NetID: net, Local: netip.AddrPortFrom(simAddr(a.pod), uint16(30000+k)), Remote: netip.AddrPortFrom(simAddr(to), port), State: conn.StateEstablished},
+			conn.End{Inode: uint64(2*k + 1), NetID: net, Local: listener, Remote: netip.AddrPortFrom(simAddr(from), uint16(30000+k)), State: conn.StateEstablished})
 	}
 	return ends
 }

@@ -106,7 +106,10 @@ func (j *Job) resolve(ctx context.Context, virtual netip.AddrPort) (rpc.Owned, e
 		return rpc.Owned{}, err
 	}
 	j.mu.Lock()
-	at, ok := jobAddrs(j.record.Pods)[virtual.Addr().Unmap().WithZone("")]
+	if j.addrs == nil { // pods keep their addresses for life
+		j.addrs = jobAddrs(j.record.Pods)
+	}
+	at, ok := j.addrs[virtual.Addr().Unmap().WithZone("")]
 	j.mu.Unlock()
 	if !ok {
 		return rpc.Owned{Addr: virtual}, nil

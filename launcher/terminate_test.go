@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/gompirun/gompirun/ckptlib/conn"
 	"github.com/gompirun/gompirun/launcher/rpc"
 )
 
@@ -17,7 +18,7 @@ func TestTerminationTriesAgainWhenTheCheckpointUnderWayFails(t *testing.T) {
 	under, signalled := make(chan bool), make(chan bool)
 	first := true
 	s := &script{answers: map[string]func() (any, error){
-		rpc.Elect: func() (any, error) { return rpc.Elected{}, nil },
+		rpc.Elect: func() (any, error) { return conn.Ends{}, nil },
 		rpc.Snapshot: func() (any, error) {
 			if !first {
 				return nil, nil

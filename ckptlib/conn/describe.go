@@ -9,13 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stateNames are the states by the kernel's numbers.
-var stateNames = [...]string{
-	1: StateEstablished, StateSynSent, StateSynRecv, StateFinWait1, StateFinWait2, StateTimeWait,
-	StateClose, StateCloseWait, StateLastAck, StateListen, StateClosing, StateSynRecv,
-}
-
-// Describe returns what the kernel tells of a TCP socket, but for Pod and NetID.
+// Describe returns what the kernel tells of a TCP socket, but for NetID.
 // A socket that is not bound, or not connected, has no Local or Remote: they are
 // not valid then.
 func Describe(fd int) (End, error) {
@@ -25,17 +19,11 @@ func Describe(fd int) (End, error) {
 		return e, fmt.Errorf("look at socket %d: %w", fd, err)
 	}
 	e.Inode = st.Ino
-	var err error
-	if e.Family, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil {
-		return e, fmt.Errorf("get the family of socket %d: %w", fd, err)
-	}
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return e, fmt.Errorf("read TCP_INFO of socket %d: %w", fd, err)
 	}
-	if int(info.State) < len(stateNames) {
-		e.State = stateNames[info.State]
-	}
+	e.State = info.State
 	if sa, err := unix.Getsockname(fd); err == nil {
 		e.Local = AddrPort(sa)
 	}

@@ -2,6 +2,7 @@ package conn
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -19,21 +20,19 @@ func TestTheEndsThatTheKernelDescribesMatch(t *testing.T) {
 	defer unix.Close(l)
 	a, b := connected(t, l, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), port))
 	var ends []End
-	for i, fd := range []int{a, b, l} {
+	for _, fd := range []int{a, b, l} {
 		e, err := Describe(fd)
 		if err != nil {
 			t.Fatal(err)
 		}
-		e.NetID, e.Pod = net, i
+		e.NetID = net
 		ends = append(ends, e)
 	}
-	pairs, unmatched := Match(ends)
-	if len(pairs) != 1 || len(unmatched) != 0 {
-		t.Fatalf("Match = %v, %v, want one pair", pairs, unmatched)
+	if got := Match([]Ends{ends})[0]; !slices.Equal(got, []Partner{Near, Near, None}) || ends[0].ID(Near) != ends[1].ID(Near).Peer() {
+		t.Fatalf("Match(%v) = %v, want that the first two are one connection", ends, got)
 	}
-	families := map[int]int{pairs[0].Dialer.Pod: pairs[0].Dialer.Family, pairs[0].Acceptor.Pod: pairs[0].Acceptor.Family}
-	if families[0] != unix.AF_INET || families[1] != unix.AF_INET6 || ends[2].State != StateListen {
-		t.Errorf("families = %v and state %q, want AF_INET, AF_INET6 and a listener", families, ends[2].State)
+	if ends[0].State != StateEstablished || ends[2].State != StateListen {
+		t.Errorf("states = %v and %v, want established and listening", ends[0].State, ends[2].State)
 	}
 	free, err := socket(unix.AF_INET)
 	if err != nil {

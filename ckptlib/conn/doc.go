@@ -9,8 +9,8 @@
 // agent really read from it (Drainer.Read) to let the sender go on.
 //
 // Who is connected to whom follows from addresses alone: Match pairs the ends
-// that all agents of a job report and gives each connection a name. An ID, a
-// name and which of the two ends, is how everything here is called.
+// that all agents of a job report, and the name of each follows from its addresses,
+// too. An ID, a name and which of the two ends, is how everything here is called.
 //
 // A restart makes each connection anew (Join), and then both cases are the same:
 // the receive queues must be filled again, and only the other end's agent can do

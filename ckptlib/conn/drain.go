@@ -93,7 +93,7 @@ func (d *Drainer) Poll() (stuck []ID, pending int, err error) {
 			continue
 		}
 		switch info.State {
-		case tcpFinWait1, tcpClosing, tcpLastAck:
+		case StateFinWait1, StateClosing, StateLastAck:
 			return nil, 0, &HalfClosedError{ID: id, Unsent: n}
 		}
 		stuck = append(stuck, id)
@@ -132,7 +132,7 @@ func (d *Drainer) Read(ids []ID) error {
 		// An end that has sent its FIN cannot send its queue to the peer's agent. That
 		// holds for the last checkpoint of a job as well: if it fails the job goes on.
 		switch info.State {
-		case tcpFinWait1, tcpFinWait2, tcpClosing:
+		case StateFinWait1, StateFinWait2, StateClosing:
 			n, _ := unix.IoctlGetInt(e.fd, unix.SIOCINQ) // for the message only
 			return &HalfClosedError{ID: id, Unsent: n}
 		}

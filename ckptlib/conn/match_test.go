@@ -1,19 +1,20 @@
 package conn
 
 import (
-	stdcmp "cmp"
+	"bytes"
 	"encoding/json"
+	"maps"
+	"math/bits"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-func end(pod int, inode uint64, net, local, remote string) End {
-	e := End{Pod: pod, Inode: inode, NetID: net, Local: netip.MustParseAddrPort(local), State: StateEstablished, Family: 2}
+func end(inode uint64, net, local, remote string) End {
+	e := End{Inode: inode, NetID: net, Local: netip.MustParseAddrPort(local), State: StateEstablished}
 	if remote != "" {
 		e.Remote = netip.MustParseAddrPort(remote)
 	} else {
@@ -22,13 +23,9 @@ func end(pod int, inode uint64, net, local, remote string) End {
 	return e
 }
 
-func in(e End, state string) End { e.State = state; return e }
+func in(e End, state uint8) End { e.State = state; return e }
 
 func TestEndsWithMirroredAddressesArePaired(t *testing.T) {
-	type pair struct {
-		name             string
-		dialer, acceptor uint64
-	}
 	tests := []struct {
 		name      string
 		ends      []End
@@ -40,34 +37,34 @@ func TestEndsWithMirroredAddressesArePaired(t *testing.T) {
 		{
 			name: "between hosts",
 			ends: []End{
-				end(0, 1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
-				end(1, 2, "h2", "10.0.0.2:5000", "10.0.0.1:4000"),
+				end(1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
+				end(2, "h2", "10.0.0.2:5000", "10.0.0.1:4000"),
 			},
 			pairs: []pair{{"10.0.0.1:4000-10.0.0.2:5000", 1, 2}},
 		},
 		{
 			name: "two pods of one host",
 			ends: []End{
-				end(0, 1, "h1", "10.0.0.1:4000", "10.0.0.1:5000"),
-				end(1, 2, "h1", "10.0.0.1:5000", "10.0.0.1:4000"),
+				end(1, "h1", "10.0.0.1:4000", "10.0.0.1:5000"),
+				end(2, "h1", "10.0.0.1:5000", "10.0.0.1:4000"),
 			},
 			pairs: []pair{{"10.0.0.1:4000-10.0.0.1:5000@h1", 1, 2}},
 		},
 		{
 			name: "mapped IPv4 is IPv4",
 			ends: []End{
-				end(0, 1, "h1", "[::ffff:10.0.0.1]:4000", "[::ffff:10.0.0.2]:5000"),
-				end(1, 2, "h2", "10.0.0.2:5000", "10.0.0.1:4000"),
+				end(1, "h1", "[::ffff:10.0.0.1]:4000", "[::ffff:10.0.0.2]:5000"),
+				end(2, "h2", "10.0.0.2:5000", "10.0.0.1:4000"),
 			},
 			pairs: []pair{{"10.0.0.1:4000-10.0.0.2:5000", 1, 2}},
 		},
 		{
 			name: "the same loopback addresses on two hosts",
 			ends: []End{
-				end(0, 1, "h1", "127.0.0.1:4000", "127.0.0.1:5000"),
-				end(1, 2, "h2", "127.0.0.1:5000", "127.0.0.1:4000"),
-				end(1, 3, "h2", "127.0.0.1:4000", "127.0.0.1:5000"),
-				end(0, 4, "h1", "127.0.0.1:5000", "127.0.0.1:4000"),
+				end(1, "h1", "127.0.0.1:4000", "127.0.0.1:5000"),
+				end(2, "h2", "127.0.0.1:5000", "127.0.0.1:4000"),
+				end(3, "h2", "127.0.0.1:4000", "127.0.0.1:5000"),
+				end(4, "h1", "127.0.0.1:5000", "127.0.0.1:4000"),
 			},
 			pairs: []pair{
 				{"127.0.0.1:4000-127.0.0.1:5000@h1", 1, 4},
@@ -77,18 +74,18 @@ func TestEndsWithMirroredAddressesArePaired(t *testing.T) {
 		{
 			name: "IPv6 loopback never reaches another host",
 			ends: []End{
-				end(0, 1, "h1", "[::1]:4000", "[::1]:5000"),
-				end(1, 2, "h2", "[::1]:5000", "[::1]:4000"),
+				end(1, "h1", "[::1]:4000", "[::1]:5000"),
+				end(2, "h2", "[::1]:5000", "[::1]:4000"),
 			},
 			unmatched: []uint64{1, 2},
 		},
 		{
 			name: "the same container bridge on two hosts",
 			ends: []End{
-				end(0, 1, "h1", "172.17.0.1:4000", "172.17.0.1:5000"),
-				end(0, 2, "h1", "172.17.0.1:5000", "172.17.0.1:4000"),
-				end(1, 3, "h2", "172.17.0.1:4000", "172.17.0.1:5000"),
-				end(1, 4, "h2", "172.17.0.1:5000", "172.17.0.1:4000"),
+				end(1, "h1", "172.17.0.1:4000", "172.17.0.1:5000"),
+				end(2, "h1", "172.17.0.1:5000", "172.17.0.1:4000"),
+				end(3, "h2", "172.17.0.1:4000", "172.17.0.1:5000"),
+				end(4, "h2", "172.17.0.1:5000", "172.17.0.1:4000"),
 			},
 			pairs: []pair{
 				{"172.17.0.1:4000-172.17.0.1:5000@h1", 1, 2},
@@ -98,35 +95,28 @@ func TestEndsWithMirroredAddressesArePaired(t *testing.T) {
 		{
 			name: "an end with two possible partners has none",
 			ends: []End{
-				end(0, 1, "h1", "10.0.0.1:4000", "172.17.0.1:5000"),
-				end(1, 2, "h2", "172.17.0.1:5000", "10.0.0.1:4000"),
-				end(2, 3, "h3", "172.17.0.1:5000", "10.0.0.1:4000"),
+				end(1, "h1", "10.0.0.1:4000", "172.17.0.1:5000"),
+				end(2, "h2", "172.17.0.1:5000", "10.0.0.1:4000"),
+				end(3, "h3", "172.17.0.1:5000", "10.0.0.1:4000"),
 			},
 			unmatched: []uint64{1, 2, 3},
 		},
 		{
-			name: "reported by both holders",
+			name: "sockets connected with themselves",
 			ends: []End{
-				end(0, 1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
-				end(0, 1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
-				end(1, 2, "h2", "10.0.0.2:5000", "10.0.0.1:4000"),
+				end(1, "h1", "127.0.0.1:4000", "127.0.0.1:4000"),
+				end(2, "h1", "172.17.0.1:4000", "172.17.0.1:4000"),
+				end(3, "h2", "172.17.0.1:4000", "172.17.0.1:4000"),
 			},
-			pairs: []pair{{"10.0.0.1:4000-10.0.0.2:5000", 1, 2}},
-		},
-		{
-			name: "a socket connected to itself",
-			ends: []End{
-				end(0, 1, "h1", "127.0.0.1:4000", "127.0.0.1:4000"),
-			},
-			unmatched: []uint64{1},
+			unmatched: []uint64{1, 2, 3},
 		},
 		{
 			name: "the other program has ended",
 			ends: []End{
-				end(0, 1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
-				in(end(1, 0, "h2", "10.0.0.2:5000", "10.0.0.1:4000"), StateFinWait1),
-				end(0, 2, "h1", "127.0.0.1:4000", "127.0.0.1:5000"),
-				in(end(1, 0, "h2", "127.0.0.1:5000", "127.0.0.1:4000"), StateFinWait1),
+				end(1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
+				in(end(0, "h2", "10.0.0.2:5000", "10.0.0.1:4000"), StateFinWait1),
+				end(2, "h1", "127.0.0.1:4000", "127.0.0.1:5000"),
+				in(end(0, "h2", "127.0.0.1:5000", "127.0.0.1:4000"), StateFinWait1),
 			},
 			unmatched: []uint64{1, 2},
 			half:      []uint64{1},
@@ -134,42 +124,66 @@ func TestEndsWithMirroredAddressesArePaired(t *testing.T) {
 		{
 			name: "outside and not yet accepted",
 			ends: []End{
-				end(0, 1, "h1", "10.0.0.1:4000", "192.168.0.9:22"),
-				end(0, 2, "h1", "10.0.0.1:4001", "10.0.0.2:1024"),
-				in(end(0, 3, "h1", "10.0.0.1:4002", "192.168.0.9:80"), StateSynSent),
-				end(0, 4, "h1", "127.0.0.1:4003", "127.0.0.1:1025"),
-				in(end(0, 6, "h1", "10.0.0.1:4004", "10.0.0.2:1024"), StateCloseWait),
-				end(1, 5, "h2", "0.0.0.0:1024", ""),
-				end(1, 7, "h2", "127.0.0.1:1025", ""),
+				end(1, "h1", "10.0.0.1:4000", "192.168.0.9:22"),
+				end(2, "h1", "10.0.0.1:4001", "10.0.0.2:1024"),
+				in(end(3, "h1", "10.0.0.1:4002", "192.168.0.9:80"), StateSynSent),
+				end(4, "h1", "127.0.0.1:4003", "127.0.0.1:1025"),
+				in(end(6, "h1", "10.0.0.1:4004", "10.0.0.2:1024"), StateCloseWait),
+				end(5, "h2", "0.0.0.0:1024", ""),
+				end(7, "h2", "127.0.0.1:1025", ""),
 			},
-			unmatched: []uint64{1, 2, 3, 6, 4},
+			unmatched: []uint64{1, 2, 3, 4, 6},
 			half:      []uint64{2, 3},
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			pairs, unmatched := matchSorted(tt.ends)
-			var got []pair
-			for _, p := range pairs {
-				got = append(got, pair{p.Name, p.Dialer.Inode, p.Acceptor.Inode})
-			}
-			if d := cmp.Diff(tt.pairs, got, cmp.AllowUnexported(pair{})); d != "" {
+			partners := Match([]Ends{tt.ends})
+			pairs, unmatched := sorted(tt.ends, partners[0])
+			if d := cmp.Diff(tt.pairs, pairs, cmp.AllowUnexported(pair{})); d != "" {
 				t.Errorf("pairs of Match (-want +got):\n%s", d)
 			}
 			if d := cmp.Diff(tt.unmatched, inodes(unmatched)); d != "" {
 				t.Errorf("unmatched of Match (-want +got):\n%s", d)
 			}
-			if d := cmp.Diff(tt.half, inodes(HalfOpen(tt.ends, unmatched))); d != "" {
+			if d := cmp.Diff(tt.half, inodes(HalfOpen([]Ends{tt.ends}, partners))); d != "" {
 				t.Errorf("HalfOpen (-want +got):\n%s", d)
 			}
 		})
 	}
 }
 
-// matchSorted is Match with the pairs by their names.
-func matchSorted(ends []End) (pairs []Pair, unmatched []End) {
-	pairs, unmatched = Match(ends)
-	slices.SortFunc(pairs, func(a, b Pair) int { return stdcmp.Compare(a.Name, b.Name) })
+// pair is a connection by the inodes of its ends.
+type pair struct {
+	name             string
+	dialer, acceptor uint64
+}
+
+// sorted is what Match has found: connections by their names, and the ends that
+// programs have and that are of none.
+func sorted(ends []End, partners []Partner) (pairs []pair, unmatched []End) {
+	byName := map[string]*pair{}
+	for i, e := range ends {
+		switch {
+		case partners[i] != None:
+			id := e.ID(partners[i])
+			p := byName[id.Name]
+			if p == nil {
+				p = &pair{name: id.Name}
+				byName[id.Name] = p
+			}
+			if id.Dialer {
+				p.dialer += e.Inode
+			} else {
+				p.acceptor += e.Inode
+			}
+		case e.Inode != 0 && e.State != StateListen:
+			unmatched = append(unmatched, e)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		pairs = append(pairs, *byName[name])
+	}
 	return pairs, unmatched
 }
 
@@ -194,36 +208,77 @@ func FuzzMatch(f *testing.F) {
 			return netip.AddrPortFrom(netip.MustParseAddr(addrs[r.IntN(len(addrs))]), uint16(1+r.IntN(3)))
 		}
 		var ends []End
-		for i := range n {
+		for i := range n % 64 {
 			ends = append(ends, End{
-				Pod: r.IntN(3), Inode: uint64(i) + 1, NetID: nets[r.IntN(len(nets))],
+				Inode: 1 << i, NetID: nets[r.IntN(len(nets))],
 				Local: addr(), Remote: addr(), State: StateEstablished,
 			})
 		}
-		pairs, unmatched := matchSorted(ends)
+		pairs, unmatched := sorted(ends, Match([]Ends{ends})[0])
 		if got := 2*len(pairs) + len(unmatched); got != len(ends) {
 			t.Fatalf("Match returned %d ends of %d", got, len(ends))
 		}
-		names := map[string]bool{}
 		for _, p := range pairs {
-			a, b := p.Dialer, p.Acceptor
-			if a.Local != b.Remote || a.Remote != b.Local {
-				t.Errorf("pair %s: %v and %v do not mirror each other", p.Name, a, b)
+			a, b := ends[bits.TrailingZeros64(p.dialer)], ends[bits.TrailingZeros64(p.acceptor)]
+			if a.Inode != p.dialer || b.Inode != p.acceptor {
+				t.Fatalf("pair %s has the dialers %b and the acceptors %b, want one of each", p.name, p.dialer, p.acceptor)
+			}
+			if plain(a.Local) != plain(b.Remote) || plain(a.Remote) != plain(b.Local) {
+				t.Errorf("pair %s: %v and %v do not mirror each other", p.name, a, b)
 			}
 			if a.NetID != b.NetID && (a.Local.Addr().IsLoopback() || a.Remote.Addr().IsLoopback()) {
-				t.Errorf("pair %s: loopback between %s and %s", p.Name, a.NetID, b.NetID)
+				t.Errorf("pair %s: loopback between %s and %s", p.name, a.NetID, b.NetID)
 			}
-			if a.Inode == b.Inode || names[p.Name] {
-				t.Errorf("pair %s: %v and %v are one, or the name is not unique", p.Name, a, b)
-			}
-			names[p.Name] = true
 		}
 		r.Shuffle(len(ends), func(i, j int) { ends[i], ends[j] = ends[j], ends[i] })
-		again, rest := matchSorted(ends)
-		if !slices.Equal(pairs, again) || !cmp.Equal(unmatched, rest, cmpopts.EquateComparable(netip.AddrPort{}), cmpopts.EquateEmpty()) {
-			t.Errorf("Match depends on the order of the ends:\n%v %v\n%v %v", pairs, unmatched, again, rest)
+		again, rest := sorted(ends, Match([]Ends{ends})[0])
+		if got, want := inodes(rest), inodes(unmatched); !slices.Equal(pairs, again) || !slices.Equal(slices.Sorted(slices.Values(got)), slices.Sorted(slices.Values(want))) {
+			t.Errorf("Match depends on the order of the ends:\n%v %v\n%v %v", pairs, want, again, got)
 		}
 	})
+}
+
+// FuzzEnds reads what is none, and what is comes back as it was.
+func FuzzEnds(f *testing.F) {
+	b, err := Ends{
+		end(1, "h1", "10.0.0.1:4000", "[2001:db8::1]:5000"),
+		end(1<<40, "h1", "127.0.0.1:1025", ""),
+	}.MarshalBinary()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte{})
+	f.Add([]byte{0})
+	f.Add([]byte{200, 'x'})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var ends, back Ends
+		if ends.UnmarshalBinary(b) != nil {
+			return
+		}
+		out, err := ends.MarshalBinary()
+		if err != nil || len(ends) > 0 && !bytes.Equal(out, b) {
+			t.Fatalf("%x was read as %v and is written as %x, %v", b, ends, out, err)
+		}
+		if err := back.UnmarshalBinary(out); err != nil || !slices.Equal(ends, back) {
+			t.Errorf("%v comes back as %v, %v", ends, back, err)
+		}
+	})
+}
+
+func TestEndsComeOverTheWireAsTheyAre(t *testing.T) {
+	want := Ends{
+		end(1, "h1", "10.0.0.1:4000", "10.0.0.2:5000"),
+		in(end(1<<40, "h1", "[2001:db8::1]:4000", "[2001:db8::2]:5000"), StateCloseWait),
+	}
+	b, err := want.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got Ends
+	if err := got.UnmarshalBinary(b); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v came as %v, %v", want, got, err)
+	}
 }
 
 func TestAnIDIsAJSONKey(t *testing.T) {

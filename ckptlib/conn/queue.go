@@ -7,17 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TCP states as TCP_INFO numbers them (include/net/tcp_states.h).
-const (
-	tcpEstablished = 1
-	tcpFinWait1    = 4
-	tcpFinWait2    = 5
-	tcpClose       = 7
-	tcpLastAck     = 9
-	tcpListen      = 10
-	tcpClosing     = 11
-)
-
 // Unsent returns how many bytes a TCP socket's program has written that the
 // other end's kernel has not acknowledged. It does not block.
 func Unsent(fd int) (int, error) {
@@ -31,7 +20,7 @@ func unsent(fd int) (int, *unix.TCPInfo, error) {
 		return 0, nil, fmt.Errorf("read TCP_INFO of socket %d: %w", fd, err)
 	}
 	switch info.State {
-	case tcpClose, tcpListen:
+	case StateClose, StateListen:
 		// After a reset the kernel has dropped the send queue, but SIOCOUTQ still
 		// gives the difference of the sequence numbers.
 		return 0, info, nil
@@ -41,7 +30,7 @@ func unsent(fd int) (int, *unix.TCPInfo, error) {
 		return 0, nil, fmt.Errorf("read SIOCOUTQ of socket %d: %w", fd, err)
 	}
 	switch info.State {
-	case tcpFinWait1, tcpClosing, tcpLastAck:
+	case StateFinWait1, StateClosing, StateLastAck:
 		// The FIN takes a sequence number, too. Where the window is closed it
 		// waits after the last byte is acknowledged.
 		n = max(n-1, 0)

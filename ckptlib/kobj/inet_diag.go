@@ -33,13 +33,11 @@ const (
 // agent reports them with its other ends, so that conn.HalfOpen finds who has yet
 // to read them. Their Inode is 0. Any user may ask.
 func DumpOrphans() ([]conn.End, error) {
-	const finWait1, lastAck, closing = 4, 9, 11
-	names := map[byte]string{finWait1: conn.StateFinWait1, lastAck: conn.StateLastAck, closing: conn.StateClosing}
 	var all []conn.End
 	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
 		request := make([]byte, inetReqSize)
 		request[0], request[inetReqProtocol] = byte(family), unix.IPPROTO_TCP
-		binary.NativeEndian.PutUint32(request[inetReqStates:], 1<<finWait1|1<<lastAck|1<<closing)
+		binary.NativeEndian.PutUint32(request[inetReqStates:], 1<<conn.StateFinWait1|1<<conn.StateLastAck|1<<conn.StateClosing)
 		err := sockDiag(request, func(b []byte) error {
 			if len(b) < inetMsgSize {
 				return fmt.Errorf("read from sock_diag: %d bytes are no inet_diag_msg", len(b))
@@ -47,10 +45,12 @@ func DumpOrphans() ([]conn.End, error) {
 			if binary.NativeEndian.Uint32(b[inetMsgInode:]) != 0 {
 				return nil
 			}
-			e := conn.End{Family: int(b[inetMsgFamily]), State: names[b[inetMsgState]]}
-			e.Local = diagAddr(e.Family, b[inetMsgSrc:], b[inetMsgSPort:])
-			e.Remote = diagAddr(e.Family, b[inetMsgDst:], b[inetMsgDPort:])
-			all = append(all, e)
+			of := int(b[inetMsgFamily])
+			all = append(all, conn.End{
+				State:  b[inetMsgState],
+				Local:  diagAddr(of, b[inetMsgSrc:], b[inetMsgSPort:]),
+				Remote: diagAddr(of, b[inetMsgDst:], b[inetMsgDPort:]),
+			})
 			return nil
 		})
 		// The list of a host where connections come and go is good enough: those

@@ -184,23 +184,29 @@ func wantTCP(t *testing.T, fd int, want string, wantErr error) {
 // matchConns does the coordinator's part for connections within the pod.
 func (p *testPod) matchConns(t *testing.T) map[conn.ID]int {
 	t.Helper()
-	var ends []conn.End
+	var ends conn.Ends
+	var fds []int
 	for _, s := range p.sources {
 		e, err := conn.Describe(s.FD)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ends = append(ends, e)
+		ends, fds = append(ends, e), append(fds, s.FD)
 	}
-	pairs, _ := conn.Match(ends)
 	families := map[conn.ID]int{}
-	for _, pair := range pairs {
-		p.conns[pair.Dialer.Inode] = Conn{Name: pair.Name, Dialer: true}
-		p.conns[pair.Acceptor.Inode] = Conn{Name: pair.Name}
-		families[conn.ID{Name: pair.Name, Dialer: true}] = pair.Dialer.Family
-		families[conn.ID{Name: pair.Name}] = pair.Acceptor.Family
+	for i, where := range conn.Match([]conn.Ends{ends})[0] {
+		if where == conn.None {
+			continue
+		}
+		id := ends[i].ID(where)
+		p.conns[ends[i].Inode] = Conn{Name: id.Name, Dialer: id.Dialer}
+		family, err := unix.GetsockoptInt(fds[i], unix.SOL_SOCKET, unix.SO_DOMAIN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		families[id] = family
 	}
-	if len(pairs) == 0 {
+	if len(families) == 0 {
 		t.Fatalf("no connection among %v", ends)
 	}
 	return families

@@ -129,7 +129,12 @@ func (t *Tree) Release(s *Stub) error {
 	}
 	// The last thread first: the leader's children learn nothing of the others.
 	for i := len(s.TIDs) - 1; i >= 0; i-- {
-		if err := t.tr.Detach(s.TIDs[i]); err != nil {
+		err := t.tr.Detach(s.TIDs[i])
+		if tracer.Gone(err) {
+			// One that runs already has ended it. Its parent is told once the tracer
+			// has taken its end.
+			t.tr.ReleaseLater(s.TIDs[i])
+		} else if err != nil {
 			return err
 		}
 	}

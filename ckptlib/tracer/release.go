@@ -9,8 +9,9 @@ import (
 // latePeriod is how often the tracer looks for threads of ReleaseLater.
 const latePeriod = 20 * time.Millisecond
 
-// ReleaseLater has the tracer let go of a thread on its own when it stops: it
-// was asked to stop and does not (it waits for a dead file system, say).
+// ReleaseLater has the tracer let go of a thread on its own when it stops, or has
+// ended: it was asked to stop and does not (it waits for a dead file system, say),
+// or was killed before it could be let go.
 func (tr Tracing) ReleaseLater(tid int) { tr.late[tid] = true }
 
 // releaseLate lets go of those that have stopped since.

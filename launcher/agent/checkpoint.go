@@ -135,24 +135,20 @@ func (a *agent) suspend(context.Context, nothing) (nothing, error) {
 	return nothing{}, err
 }
 
-func (a *agent) elect(context.Context, nothing) (rpc.Elected, error) {
+func (a *agent) elect(context.Context, nothing) (conn.Ends, error) {
 	c, err := a.suspended()
 	if err != nil {
-		return rpc.Elected{}, err
+		return nil, err
 	}
-	out := rpc.Elected{}
-	if out.Ends, err = c.Ends(); len(out.Ends) > 0 {
-		out.NetID = out.Ends[0].NetID
-	}
-	return out, err
+	return c.Ends()
 }
 
-func (a *agent) pair(_ context.Context, ends []conn.Named) (nothing, error) {
+func (a *agent) pair(_ context.Context, partners []conn.Partner) (nothing, error) {
 	c, err := a.suspended()
-	if err == nil {
-		c.Name(ends)
+	if err != nil {
+		return nothing{}, err
 	}
-	return nothing{}, err
+	return nothing{}, c.Name(partners)
 }
 
 func (a *agent) drain(context.Context, nothing) (rpc.Drained, error) {

@@ -31,8 +31,8 @@ const (
 
 	Prepare    = "prepare"     // Generation -> nothing
 	Suspend    = "suspend"     // nothing -> nothing
-	Elect      = "elect"       // nothing -> Elected
-	Pair       = "pair"        // []conn.Named, of the pod -> nothing
+	Elect      = "elect"       // nothing -> conn.Ends, all of the pod, in its binary form
+	Pair       = "pair"        // []conn.Partner, in the order of what Elect has answered -> nothing
 	Drain      = "drain"       // nothing -> Drained
 	ReadQueues = "read-queues" // []conn.ID -> nothing
 	TakenEnds  = "taken-ends"  // nothing -> []conn.ID

@@ -161,12 +161,6 @@ type Generation struct {
 	Stage string `json:"stage,omitempty"`
 }
 
-// Elected is the ends of connections that a pod has, all in one network namespace.
-type Elected struct {
-	NetID string     `json:"net_id"`
-	Ends  []conn.End `json:"ends"`
-}
-
 // Drained is how far the connections of a pod are drained.
 type Drained struct {
 	Stuck   []conn.ID `json:"stuck"`   // whose peers must be read
@@ -233,9 +227,9 @@ type Rebuilt struct {
 	Streams []string `json:"streams"`
 }
 
-// Connections tells where to reach the other end of each connection, and the
-// secret of this restart.
+// Connections tells where to reach the other end of each of the Ends of Rebuilt, in
+// their order, and the secret of this restart.
 type Connections struct {
-	Peers map[conn.ID]netip.AddrPort `json:"peers"`
-	Token []byte                     `json:"token"`
+	Peers []netip.AddrPort `json:"peers"`
+	Token []byte           `json:"token"`
 }

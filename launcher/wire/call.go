@@ -19,14 +19,14 @@ func (c *Conn) Call(ctx context.Context, method string, params, result any) erro
 	if err != nil || result == nil {
 		return err
 	}
-	if err := json.Unmarshal(answer, result); err != nil {
+	if err := answer.Decode(result); err != nil {
 		return fmt.Errorf("the answer to %s came damaged: %w", method, err)
 	}
 	return nil
 }
 
-// Ask is Call with parameters and an answer in JSON.
-func (c *Conn) Ask(ctx context.Context, method string, params json.RawMessage) (json.RawMessage, error) {
+// Ask is Call with parameters in JSON and the answer as it comes.
+func (c *Conn) Ask(ctx context.Context, method string, params json.RawMessage) (Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (c *Conn) Ask(ctx context.Context, method string, params json.RawMessage) (
 	}
 }
 
-func answerOf(method string, f Frame) (json.RawMessage, error) {
+func answerOf(method string, f Frame) (Answer, error) {
 	if f.Type != TypeFail {
 		return f.Body, nil
 	}
@@ -90,7 +90,11 @@ func (c *Conn) answer(ctx context.Context, call uint64, r request) {
 		if result == nil {
 			result = struct{}{}
 		}
-		if err = c.sendJSON(TypeReply, call, result); err == nil {
+		var body Answer
+		if body, err = encode(result); err == nil {
+			err = c.send(Frame{Type: TypeReply, Call: call, Body: body})
+		}
+		if err == nil {
 			return
 		}
 	}

@@ -26,8 +26,9 @@
 //	                          <------- Input   stream, bytes
 //	Credit                    ------->
 //
-// Bodies are JSON, but those of Input and Output: one byte with the length of
-// the stream's name, the name, and the bytes as they are. A sender has Window
+// Bodies are JSON, but those of Replies whose type has a binary form (Answer), and
+// those of Input and Output: one byte with the length of the stream's name, the
+// name, and the bytes as they are. A sender has Window
 // bytes of each stream to spend and gets back by Credit what the other side has
 // passed on, so a terminal that stands still holds up that stream only, not the
 // checkpoints.
@@ -41,5 +42,5 @@ package wire
 // which the two sides could misunderstand one another. Both sides of a job are
 // the same file, so a difference means that something is wrong.
 //
-// History: 1, the first.
-const Version = 1
+// History: 1, the first; 2, answers may be binary.
+const Version = 2
