@@ -1,6 +1,7 @@
 package ckptlib
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -48,22 +49,22 @@ const sparse = 1024
 // free numbers, so descriptors are sent in the order of their numbers with a
 // stand-in for each gap, and come to lie where they belong.
 func (r *Restart) hand(p *tracer.Remote, pid int, fds []image.FD) error {
-	high := 3
+	hand := uint64(pod.HandFD + 1)
 	if n := len(fds); n > 0 {
-		high = fds[n-1].Num + 1
+		hand = max(hand, uint64(fds[n-1].Num)+1)
 	}
 	// One more than the highest, for the socket that they come by.
-	if err := raiseFileLimit(pid, uint64(max(high, sparse)+2)); err != nil {
+	if err := raiseFileLimit(pid, max(hand, sparse)+2); err != nil {
 		return err
 	}
-	hand, err := p.Syscall(unix.SYS_FCNTL, pod.HandFD, unix.F_DUPFD, uint64(high))
+	b := p.Batch()
+	err := errors.Join(
+		b.Tell("set the hand socket aside", nil, unix.SYS_DUP3, pod.HandFD, hand, 0),
+		b.Tell("close the stub's descriptors", nil, unix.SYS_CLOSE_RANGE, 0, hand-1, 0),
+		b.Tell("close the stub's descriptors", nil, unix.SYS_CLOSE_RANGE, hand+1, ^uint64(0)>>32, 0),
+		b.Run(),
+	)
 	if err != nil {
-		return fmt.Errorf("set the hand socket aside: %w", err)
-	}
-	if _, err := p.Syscall(unix.SYS_CLOSE_RANGE, 0, hand-1, 0); err != nil {
-		return err
-	}
-	if _, err := p.Syscall(unix.SYS_CLOSE_RANGE, hand+1, ^uint64(0)>>32, 0); err != nil {
 		return err
 	}
 	if err := r.place(p, int(hand), fds); err != nil {
@@ -71,13 +72,10 @@ func (r *Restart) hand(p *tracer.Remote, pid int, fds []image.FD) error {
 	}
 	for _, fd := range fds {
 		if fd.CloExec {
-			if _, err := p.Syscall(unix.SYS_FCNTL, uint64(fd.Num), unix.F_SETFD, unix.FD_CLOEXEC); err != nil {
-				return err
-			}
+			err = errors.Join(err, b.Tell("F_SETFD", nil, unix.SYS_FCNTL, uint64(fd.Num), unix.F_SETFD, unix.FD_CLOEXEC))
 		}
 	}
-	_, err = p.Syscall(unix.SYS_CLOSE, hand)
-	return err
+	return errors.Join(err, b.Tell("close the hand socket", nil, unix.SYS_CLOSE, hand), b.Run())
 }
 
 // place hands descriptors over to where they belong.
@@ -127,12 +125,13 @@ func (r *Restart) place(p *tracer.Remote, hand int, fds []image.FD) error {
 			return err
 		}
 	}
+	b := p.Batch()
 	for _, n := range gaps {
-		if _, err := p.Syscall(unix.SYS_CLOSE, uint64(n)); err != nil {
+		if err := b.Tell("close a stand-in", nil, unix.SYS_CLOSE, uint64(n)); err != nil {
 			return err
 		}
 	}
-	return nil
+	return b.Run()
 }
 
 // raiseFileLimit makes room for descriptors; the process's own limit is set
