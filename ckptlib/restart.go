@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -95,64 +94,6 @@ func Restore(c Config, st *store.Store, g *store.Generation, streams map[string]
 	return r, r.fill()
 }
 
-// makePod makes the namespaces and starts the translator.
-func (r *Restart) makePod() (err error) {
-	for i, clk := range []struct {
-		id   int32
-		then int64
-	}{{unix.CLOCK_MONOTONIC, r.im.Clock.Monotonic}, {unix.CLOCK_BOOTTIME, r.im.Clock.Boottime}} {
-		var now unix.Timespec
-		if err := unix.ClockGettime(clk.id, &now); err != nil {
-			return err
-		}
-		r.clock[i] = clk.then - now.Nano()
-	}
-	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock, Lazy: r.c.Lazy})
-	if err != nil {
-		return fmt.Errorf("make a pod: %w", err)
-	}
-	memory, err := r.makeLazy()
-	if err != nil {
-		return err
-	}
-	r.table = names.NewTable(r.c.ID, r.c.Virtual, r.c.Real, r.c.JobAddrs)
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
-	listener := r.pod.Filter
-	r.pod.Filter = -1 // the notifier's from here on
-	r.notify = names.New(listener, r.table, r.c.Peers, memory)
-	go func() {
-		defer unix.Close(listener) // the notifier ends with the pod
-		if err := r.notify.Run(ctx); err != nil && ctx.Err() == nil {
-			r.c.warn("the address translator has ended: %v", err)
-		}
-	}()
-	return nil
-}
-
-// makeLazy makes the lazy memory, if the pod has what it takes. What it returns is
-// nil if not.
-func (r *Restart) makeLazy() (names.Memory, error) {
-	if r.pod.NotLazy != "" {
-		r.c.warn("memory is read before the job runs: %s", r.pod.NotLazy)
-	}
-	fs := r.pod.Lazy
-	if fs == nil {
-		return nil, nil
-	}
-	// The packs may be pruned before they have been read.
-	if err := r.reader.Pin(); err != nil {
-		return nil, err
-	}
-	r.pod.Lazy = nil // the server's from here on
-	l, err := newLazy(*fs, r.im, r.pages, r.reader)
-	if err != nil {
-		return nil, err
-	}
-	r.lazy = l
-	return l, nil
-}
-
 // rebuild makes shared memory and the process tree.
 func (r *Restart) rebuild() error {
 	root, err := unix.Open(r.pod.Root(), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -200,94 +141,6 @@ func (r *Restart) rebuild() error {
 		}
 		return nil
 	})
-}
-
-// fill writes the content of all memory.
-func (r *Restart) fill() error {
-	targets := map[image.ObjectID]*mem.Target{}
-	defer func() {
-		for _, t := range targets {
-			t.Close()
-		}
-	}()
-	var order []image.ObjectID
-	for i := range r.im.Shared {
-		s := &r.im.Shared[i]
-		t := &mem.Target{PID: r.pod.Init, Base: r.attached[s.ID]}
-		if view := r.src.huge[s.ID]; len(view) > 0 {
-			t = &mem.Target{PID: os.Getpid(), Base: uint64(uintptr(unsafe.Pointer(&view[0])))}
-		} else if fd, ok := r.src.shared[s.ID]; ok {
-			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-			if err != nil {
-				return err
-			}
-			t = &mem.Target{File: os.NewFile(uintptr(n), s.Name)}
-			defer t.File.Close()
-		}
-		targets[s.Object] = t
-		order = append(order, s.Object)
-	}
-	for _, s := range r.tree.Stubs {
-		if s.Image.Zombie != nil || s.Image.SharesMemory {
-			continue
-		}
-		t, err := mem.NewProcessTarget(s.PID)
-		if err != nil {
-			return err
-		}
-		targets[s.Image.Object] = t
-		order = append(order, s.Image.Object)
-	}
-	if err := mem.Fill(targets, r.piecesOf(order)); err != nil {
-		return err
-	}
-	// A file's last page was written whole.
-	for i := range r.im.Shared {
-		s := &r.im.Shared[i]
-		if fd, ok := r.src.shared[s.ID]; ok {
-			if err := unix.Ftruncate(fd, s.Size); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// piecesOf returns the pages of objects, a piece at a call; pages of zeros are
-// left out, for fresh memory has them.
-func (r *Restart) piecesOf(ids []image.ObjectID) func() (mem.Piece, bool) {
-	var runs []store.Run
-	var id image.ObjectID
-	return func() (mem.Piece, bool) {
-		for {
-			for len(runs) == 0 {
-				if len(ids) == 0 {
-					return mem.Piece{}, false
-				}
-				id, ids = ids[0], ids[1:]
-				if o := r.pages.Object(uint64(id)); o != nil {
-					runs = r.lazy.eager(id, o.Runs)
-				}
-			}
-			run := runs[0]
-			if run.Ref == 0 {
-				runs = runs[1:]
-				continue
-			}
-			part := run
-			part.Count = min(run.Count, mem.MaxPiece)
-			if part.Count == run.Count {
-				runs = runs[1:]
-			} else {
-				n := part.Count
-				rest := store.Run{Page: run.Page + uint64(n), Count: run.Count - n, Ref: run.Ref + store.Ref(n)}
-				runs = append([]store.Run{rest}, runs[1:]...)
-			}
-			return mem.Piece{Object: id, Page: part.Page, Count: int(part.Count), Read: func(b []byte) error {
-				return r.reader.ReadRun(part, b)
-			}}, true
-		}
-	}
 }
 
 // Address is where this pod's agent accepts connections of other agents.
