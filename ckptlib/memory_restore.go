@@ -1,6 +1,7 @@
 package ckptlib
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"unsafe"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/gompirun/gompirun/ckptlib/image"
 	"github.com/gompirun/gompirun/ckptlib/mem"
+	"github.com/gompirun/gompirun/ckptlib/proc"
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
 
@@ -41,7 +43,7 @@ func (r *Restart) fill() error {
 		if s.Image.Zombie != nil || s.Image.SharesMemory {
 			continue
 		}
-		t, err := mem.NewProcessTarget(s.PID)
+		t, err := mem.NewProcessTarget(s.PID, r.tracking.trackers[s.Image.PID])
 		if err != nil {
 			return err
 		}
@@ -100,30 +102,45 @@ func (r *Restart) piecesOf(ids []image.ObjectID) func() (mem.Piece, bool) {
 	}
 }
 
-// watch has pages tracked from the generation that is being restored: the first
-// checkpoint after a restart reads what has changed since.
+// track makes a tracker for a process that is worth it, before its memory is
+// filled: the first checkpoint after a restart reads what has changed since the
+// generation that is being restored.
+func (r *Restart) track(s *proc.Stub) error {
+	o := r.pages.Object(uint64(s.Image.Object))
+	if s.Image.SharesMemory || o == nil || stored(o.Runs, mem.Run{End: ^uint64(0)})*mem.PageSize < trackLeast {
+		return nil
+	}
+	t, err := mem.NewTracker(s.Remote, s.PID)
+	if errors.Is(err, mem.ErrUntracked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	t.WatchFresh(s.Image, func(m *image.Mapping) bool { return r.lazy.is(s.Image, m) })
+	r.tracking.trackers[s.Image.PID] = t
+	return nil
+}
+
+// watch has the trackers watch the rest: files and what had pages already.
 func (r *Restart) watch() error {
-	r.track = tracking{trackers: map[int]*mem.Tracker{}, base: &base{r.gen, r.pages, r.im}}
 	for _, s := range r.tree.Stubs {
-		if s.Image.Zombie != nil || s.Image.SharesMemory {
+		t := r.tracking.trackers[s.Image.PID]
+		if t == nil {
 			continue
 		}
 		p := *s.Image
 		// The guards of the image are known. Lazy memory is tracked as it is read in.
 		p.Mappings = slices.DeleteFunc(slices.Clone(p.Mappings), func(m image.Mapping) bool { return r.lazy.is(s.Image, &m) })
-		v, err := mem.FindPrivate(s.TIDs[0], &p, nil)
-		if err != nil {
+		v, err := mem.FindPrivate(s.TIDs[0], &p, t)
+		if err == nil {
+			err = t.Watch(v)
+		}
+		if errors.Is(err, mem.ErrUntracked) {
+			t.Close()
+			delete(r.tracking.trackers, s.Image.PID)
+		} else if err != nil {
 			return err
-		}
-		if v.Own < trackLeast && len(p.Mappings) == len(s.Image.Mappings) {
-			continue
-		}
-		t, err := track(s.Remote, v)
-		if err != nil {
-			return err
-		}
-		if t != nil {
-			r.track.trackers[p.PID] = t
 		}
 	}
 	return nil

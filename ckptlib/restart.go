@@ -36,8 +36,9 @@ type Restart struct {
 	gen    int
 	pages  *store.PageTable
 	reader *store.Reader
-	track  tracking
 	lazy   *lazy // nil if all memory is read before the pod runs
+	// tracking is from the generation that is being restored.
+	tracking tracking
 
 	tree     *proc.Tree
 	src      *backing
@@ -79,6 +80,7 @@ func Restore(c Config, st *store.Store, g *store.Generation, streams map[string]
 	if r.im, r.pages, err = LoadImage(g, c.ID, c.PathMap); err != nil {
 		return nil, err
 	}
+	r.tracking = tracking{trackers: map[int]*mem.Tracker{}, base: &base{r.gen, r.pages, r.im}}
 	if r.reader, err = st.NewReader(r.pages); err != nil {
 		return nil, err
 	}
@@ -138,6 +140,9 @@ func (r *Restart) rebuild() error {
 			if err := r.tree.MakeThreads(s); err != nil {
 				return fmt.Errorf("process %d: %w", s.Image.PID, err)
 			}
+			if err := r.track(s); err != nil {
+				return fmt.Errorf("process %d: %w", s.Image.PID, err)
+			}
 		}
 		return nil
 	})
@@ -149,7 +154,7 @@ func (r *Restart) Address(family int) netip.AddrPort { return r.joiner.Addrs().F
 // Abort ends a restart: every process of the pod is gone when it returns.
 func (r *Restart) Abort() {
 	r.stop()
-	r.track.close()
+	r.tracking.close()
 	r.release()
 	if r.pod != nil {
 		r.pod.Kill()

@@ -13,7 +13,7 @@ func (r *Restart) Resume() (*Pod, error) {
 		return nil, err
 	}
 	p := newPod(r.c, r.pod)
-	p.table, p.notifier, p.stop, p.clock, p.track = r.table, r.notify, r.stop, r.clock, r.track
+	p.table, p.notifier, p.stop, p.clock, p.track = r.table, r.notify, r.stop, r.clock, r.tracking
 	for stream, files := range r.streams {
 		if err := p.noteStdio(stream, files); err != nil {
 			return nil, err

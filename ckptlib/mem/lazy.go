@@ -52,7 +52,7 @@ func NewSettler(pid int, t *Tracker) (*Settler, error) {
 	if err != nil {
 		return nil, err
 	}
-	target, err := NewProcessTarget(pid)
+	target, err := NewProcessTarget(pid, nil)
 	if err != nil {
 		_ = scan.Close() // only read
 		return nil, err
@@ -109,12 +109,11 @@ func (s *Settler) Settle(r *tracer.Remote, v *procfs.VMA, m *image.Mapping, cont
 	return true, s.fill(own)
 }
 
-// register has a part tracked, unless its pages may be huge: then a first write to
-// each would make small ones of it for good. It comes before the part has pages,
+// register has a part tracked, unless its pages may be huge. It comes before the part has pages,
 // and is the same for all parts of a mapping: so they become one mapping again,
 // which mremap(2) takes as a whole.
 func (s *Settler) register(part, m *image.Mapping) (bool, error) {
-	if s.tracker == nil || slices.Contains(m.Advice, unix.MADV_HUGEPAGE) || hugeAlways() && !slices.Contains(m.Advice, unix.MADV_NOHUGEPAGE) {
+	if s.tracker == nil || hugePages(m) {
 		return false, nil
 	}
 	w := watchable{start: part.Start, end: part.End}
