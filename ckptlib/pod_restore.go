@@ -10,8 +10,8 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/pod"
 )
 
-// makePod makes the namespaces and starts the translator.
-func (r *Restart) makePod() (err error) {
+// startPod makes the namespaces.
+func (r *Restart) startPod() (err error) {
 	for i, clk := range []struct {
 		id   int32
 		then int64
@@ -25,6 +25,15 @@ func (r *Restart) makePod() (err error) {
 	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock, Lazy: r.c.Lazy})
 	if err != nil {
 		return fmt.Errorf("make a pod: %w", err)
+	}
+	return nil
+}
+
+// makePod gives the namespaces what the agent does for them: the translator, and
+// lazy memory.
+func (r *Restart) makePod() error {
+	if err := r.started(); err != nil {
+		return err
 	}
 	memory, err := r.makeLazy()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -22,10 +23,12 @@ import (
 )
 
 // A Restart is a pod that is being rebuilt. The methods are the phases, called
-// in their order; after an error only Abort makes sense, and nothing is left.
+// in their order; after an error only Abort makes sense, and nothing is left. Who
+// does not Resume must Abort.
 type Restart struct {
 	c       Config
 	im      *image.Pod
+	started func() error // waits until there is a pod
 	pod     *pod.Pod
 	table   *names.Table
 	notify  *names.Notifier
@@ -66,17 +69,11 @@ func LoadImage(g *store.Generation, id int, moved image.PathMap) (*image.Pod, *s
 	return im, pt, err
 }
 
-// Restore is the phase Rebuild: it makes the pod, its memory and its processes
-// anew, all stopped, but for what needs the other pods. streams are the ends of
-// pipes that a program's standard input, output and error will be, by the names
-// that Spawn was given; they stay the caller's.
-func Restore(c Config, st *store.Store, g *store.Generation, streams map[string][3]*os.File) (_ *Restart, err error) {
-	r := &Restart{c: c, gen: g.Manifest.Generation, streams: streams, stop: func() {}, files: map[image.FileID]int{}}
-	defer func() {
-		if err != nil {
-			r.Abort()
-		}
-	}()
+// Begin reads what a restart begins with, and has namespaces made meanwhile. They
+// are nobody's yet: nothing on this host is touched.
+func Begin(c Config, st *store.Store, g *store.Generation) (*Restart, error) {
+	r := &Restart{c: c, gen: g.Manifest.Generation, stop: func() {}, files: map[image.FileID]int{}}
+	var err error
 	if r.im, r.pages, err = LoadImage(g, c.ID, c.PathMap); err != nil {
 		return nil, err
 	}
@@ -84,16 +81,30 @@ func Restore(c Config, st *store.Store, g *store.Generation, streams map[string]
 	if r.reader, err = st.NewReader(r.pages); err != nil {
 		return nil, err
 	}
+	r.started = sync.OnceValue(r.startPod)
+	go func() { _ = r.started() }() // the error is told to who waits for it
+	return r, nil
+}
+
+// Image is the pod's image. It is not to be changed.
+func (r *Restart) Image() *image.Pod { return r.im }
+
+// Rebuild makes the pod, its memory and its processes anew, all stopped, but for
+// what needs the other pods. streams are the ends of pipes that a program's
+// standard input, output and error will be, by the names that Spawn was given;
+// they stay the caller's.
+func (r *Restart) Rebuild(streams map[string][3]*os.File) (err error) {
+	r.streams = streams
 	if err := r.makePod(); err != nil {
-		return nil, err
+		return err
 	}
-	if r.joiner, err = conn.Listen(c.Real[0]); err != nil {
-		return nil, err
+	if r.joiner, err = conn.Listen(r.c.Real[0]); err != nil {
+		return err
 	}
 	if err := r.rebuild(); err != nil {
-		return nil, err
+		return err
 	}
-	return r, r.fill()
+	return r.fill()
 }
 
 // rebuild makes shared memory and the process tree.
@@ -154,6 +165,7 @@ func (r *Restart) Address(family int) netip.AddrPort { return r.joiner.Addrs().F
 // Abort ends a restart: every process of the pod is gone when it returns.
 func (r *Restart) Abort() {
 	r.stop()
+	_ = r.started() // what has failed is not there to be ended
 	r.tracking.close()
 	r.release()
 	if r.pod != nil {

@@ -38,12 +38,13 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 		return err
 	}
 	start := time.Now()
-	request := func(a *Agent) rpc.Restart {
-		return rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation, FilePolicy: string(r.Files), PathMap: r.PathMap, Lazy: r.Lazy}
-	}
 	verify := Step[*Agent]{Phase: Verify, Each: func(ctx context.Context, a *Agent) error {
+		request := rpc.Restart{
+			Pod: j.podOf(a), Dir: j.dir, Generation: g.Manifest.Generation,
+			FilePolicy: string(r.Files), PathMap: r.PathMap, Lazy: r.Lazy, DryRun: r.DryRun,
+		}
 		var out rpc.Verified
-		err := a.call(ctx, rpc.Verify, request(a), &out)
+		err := a.call(ctx, rpc.Verify, request, &out)
 		for _, w := range out.Warnings {
 			j.say("%s: %s", a.Host.Name, w)
 		}
@@ -58,7 +59,7 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	}
 	plan := []Step[*Agent]{
 		verify,
-		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error { return v.rebuild(ctx, a, request(a)) }, Then: v.locate},
+		{Phase: Rebuild, Each: v.rebuild, Then: v.locate},
 		{Phase: Connect, Each: v.connect},
 		{Phase: Refill, Each: each(rpc.RefillConns, nil), Then: func(context.Context) error {
 			j.enterScreen()
@@ -87,9 +88,9 @@ func (j *Job) revive(ctx context.Context, r *flags.Restart, g *store.Generation)
 	return nil
 }
 
-func (v *revival) rebuild(ctx context.Context, a *Agent, r rpc.Restart) error {
+func (v *revival) rebuild(ctx context.Context, a *Agent) error {
 	var out rpc.Rebuilt
-	if err := a.call(ctx, rpc.Rebuild, r, &out); err != nil {
+	if err := a.call(ctx, rpc.Rebuild, struct{}{}, &out); err != nil {
 		return err
 	}
 	v.mu.Lock()
