@@ -158,6 +158,7 @@ func (t *Tracker) Watch(v *Private) error {
 		return err
 	}
 	defer s.Close()
+	t.fresh = nil
 	for start := range t.hot {
 		if t.hot[start]--; t.hot[start] == 0 {
 			delete(t.hot, start)
