@@ -26,6 +26,7 @@ type lazy struct {
 	warn   func(format string, args ...any)
 
 	closing sync.Once
+	wanted  chan struct{} // has room for one
 
 	mu sync.Mutex
 	// lost, from when the pod runs on, is told that part of the memory cannot be
@@ -35,6 +36,7 @@ type lazy struct {
 	started bool                         // the pod runs
 	still   bool                         // it stands still for a part to be read in
 	urgent  []mem.Run                    // what calls wait for
+	behind  bool                         // the rest is to be read in, too
 	tries   int                          // at reading in
 	failed  error                        // the last of them, nil if it did not
 	changed chan struct{}                // closed after each try
@@ -47,7 +49,7 @@ var _ names.Memory = (*lazy)(nil)
 func newLazy(fs [2]int, im *image.Pod, pages *store.PageTable, reader *store.Reader) (*lazy, error) {
 	l := &lazy{
 		reader: reader, pages: pages, images: map[image.ObjectID]*image.Process{},
-		left: map[image.ObjectID][]mem.Run{}, changed: make(chan struct{}),
+		left: map[image.ObjectID][]mem.Run{}, changed: make(chan struct{}), wanted: make(chan struct{}, 1),
 	}
 	for i := range im.Processes {
 		p := &im.Processes[i]

@@ -30,11 +30,28 @@ func (l *lazy) outstanding(start, end uint64) bool {
 func (l *lazy) Await(ctx context.Context, start, end uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if end != ^uint64(0) { // else everything is
+	if end == ^uint64(0) {
+		l.wantAll()
+	} else {
 		end = (end + mem.PageSize - 1) / mem.PageSize * mem.PageSize
 		l.urgent = append(l.urgent, mem.Run{Start: start, End: end})
+		l.want()
 	}
 	for l.outstanding(start, end) && l.wait(ctx) {
+	}
+}
+
+// wantAll has everything read in. The caller holds mu.
+func (l *lazy) wantAll() {
+	l.behind = true
+	l.want()
+}
+
+// want wakes who reads in, if he waits.
+func (l *lazy) want() {
+	select {
+	case l.wanted <- struct{}{}:
+	default: // he has been woken
 	}
 }
 
@@ -56,6 +73,7 @@ func (l *lazy) wait(ctx context.Context) bool {
 func (l *lazy) await(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.wantAll()
 	for before := l.tries; len(l.left) > 0; {
 		if !l.wait(ctx) {
 			return ctx.Err()

@@ -3,7 +3,6 @@ package ckptlib
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/gompirun/gompirun/ckptlib/mem"
@@ -31,7 +30,10 @@ func (p *Pod) readIn(ctx context.Context) {
 			if l.complete() {
 				break
 			}
-			time.Sleep(time.Millisecond) // a test holds it back
+			select {
+			case <-l.wanted:
+			case <-ctx.Done():
+			}
 			continue
 		}
 		if err := l.fetch(parts, arena); err != nil {
@@ -77,14 +79,21 @@ func (l *lazy) next() []part {
 		}
 		l.urgent = l.urgent[1:]
 	}
-	if holdBack.Load() {
+	if !l.behind {
 		return nil
 	}
 	return l.take(mem.Run{End: ^uint64(0)})
 }
 
-// holdBack is for tests: nothing is read in but what calls wait for.
-var holdBack atomic.Bool
+// ReadBehind has the memory of a pod that was restarted lazily read in while it
+// runs. Until then only what calls of its processes or ReadIn wait for is.
+func (p *Pod) ReadBehind() {
+	if p.lazy != nil {
+		p.lazy.mu.Lock()
+		p.lazy.wantAll()
+		p.lazy.mu.Unlock()
+	}
+}
 
 // ReadIn waits until all memory of a pod that was restarted lazily has been read.
 // It comes before Suspend. An error says why it has not, and the pod runs on.
@@ -95,7 +104,7 @@ func (p *Pod) ReadIn(ctx context.Context) error {
 	return p.lazy.await(ctx)
 }
 
-// startReadIn reads the memory in behind the running pod.
+// startReadIn begins to read in what is wanted.
 func (p *Pod) startReadIn() {
 	ctx, stop := context.WithCancel(context.Background())
 	end := p.stop

@@ -169,7 +169,9 @@ func (a *agent) resumeRestart(context.Context, nothing) (nothing, error) {
 	a.restart = nil
 	a.mu.Unlock()
 	a.attachTerminals(p)
-	return nothing{}, a.adopt(p)
+	err = a.adopt(p)
+	p.ReadBehind()
+	return nothing{}, err
 }
 
 func (a *agent) abortRestart(context.Context, nothing) (nothing, error) {
