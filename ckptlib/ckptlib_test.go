@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/gompirun/gompirun/ckptlib"
 	"github.com/gompirun/gompirun/ckptlib/conn"
 	"github.com/gompirun/gompirun/ckptlib/image"
+	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
 	"github.com/gompirun/gompirun/ckptlib/pod"
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
@@ -226,7 +228,7 @@ func (j *job) restart() {
 		j.t.Fatal(err)
 	}
 	start := time.Now()
-	r, err := ckptlib.Restore(config(j), j.store, g, map[string][3]*os.File{"main": j.pipes})
+	r, err := ckptlib.Begin(config(j), j.store, g)
 	if err != nil {
 		j.t.Fatal(err)
 	}
@@ -237,6 +239,7 @@ func (j *job) restart() {
 			j.t.Fatal(err)
 		}
 	}
+	fail(r.Rebuild(map[string][3]*os.File{"main": j.pipes}))
 	var peers []netip.AddrPort
 	for _, c := range r.Conns() {
 		peers = append(peers, r.Address(c.Family))
@@ -266,4 +269,38 @@ func TestShellGoesOnAfterARestart(t *testing.T) {
 	if got := j.ask("b"); got != first {
 		t.Fatalf("after the restart the shell said %q, want %q", got, first)
 	}
+}
+
+// A host that refuses has namespaces by then, and so have the others.
+func TestARestartThatIsGivenUpAfterItsVerificationLeavesNothing(t *testing.T) {
+	j := launch(t, "sh", "-c", `while read x; do echo "$x"; done`)
+	j.ask("a")
+	j.checkpoint()
+	j.pod.Kill()
+	before := children(t)
+	g, err := j.store.Load(j.gen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := ckptlib.Begin(config(j), j.store, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Abort()
+	if after := children(t); !slices.Equal(after, before) {
+		t.Errorf("the children of this process are %v, want %v", after, before)
+	}
+	j.restart()
+	if got := j.ask("b"); got != "b" {
+		t.Errorf("after the restart the shell said %q, want b", got)
+	}
+}
+
+func children(t *testing.T) []int {
+	t.Helper()
+	list, err := procfs.Children(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

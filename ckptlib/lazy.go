@@ -1,11 +1,8 @@
 package ckptlib
 
 import (
-	"context"
 	"fmt"
 	"sync"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/gompirun/gompirun/ckptlib/fuse"
 	"github.com/gompirun/gompirun/ckptlib/image"
@@ -29,6 +26,7 @@ type lazy struct {
 	warn   func(format string, args ...any)
 
 	closing sync.Once
+	wanted  chan struct{} // has room for one
 
 	mu sync.Mutex
 	// lost, from when the pod runs on, is told that part of the memory cannot be
@@ -38,6 +36,7 @@ type lazy struct {
 	started bool                         // the pod runs
 	still   bool                         // it stands still for a part to be read in
 	urgent  []mem.Run                    // what calls wait for
+	behind  bool                         // the rest is to be read in, too
 	tries   int                          // at reading in
 	failed  error                        // the last of them, nil if it did not
 	changed chan struct{}                // closed after each try
@@ -50,7 +49,7 @@ var _ names.Memory = (*lazy)(nil)
 func newLazy(fs [2]int, im *image.Pod, pages *store.PageTable, reader *store.Reader) (*lazy, error) {
 	l := &lazy{
 		reader: reader, pages: pages, images: map[image.ObjectID]*image.Process{},
-		left: map[image.ObjectID][]mem.Run{}, changed: make(chan struct{}),
+		left: map[image.ObjectID][]mem.Run{}, changed: make(chan struct{}), wanted: make(chan struct{}, 1),
 	}
 	for i := range im.Processes {
 		p := &im.Processes[i]
@@ -153,145 +152,4 @@ func (l *lazy) content(file uint64, offset int64, b []byte) error {
 		}
 	}
 	return nil
-}
-
-// within clips runs of pages to a range of addresses.
-func within(runs []store.Run, of mem.Run) []store.Run {
-	var out []store.Run
-	first, end := of.Start/mem.PageSize, of.End/mem.PageSize
-	for _, r := range runs[search(runs, first):] {
-		if r.Page >= end {
-			break
-		}
-		if skip := max(r.Page, first) - r.Page; skip > 0 {
-			r.Page += skip
-			r.Count -= uint32(skip)
-			if r.Ref != 0 {
-				r.Ref += store.Ref(skip)
-			}
-		}
-		r.Count = uint32(min(uint64(r.Count), end-r.Page))
-		out = append(out, r)
-	}
-	return out
-}
-
-// stored counts the pages of a range that are in packs.
-func stored(runs []store.Run, of mem.Run) (n int) {
-	for _, r := range within(runs, of) {
-		if r.Ref != 0 {
-			n += int(r.Count)
-		}
-	}
-	return n
-}
-
-// Outstanding implements names.Memory. The calls that are made for the restart, or
-// to read in, do not wait for themselves.
-func (l *lazy) Outstanding(start, end uint64) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.started && !l.still && l.outstanding(start, end)
-}
-
-func (l *lazy) outstanding(start, end uint64) bool {
-	for _, runs := range l.left {
-		for _, r := range runs {
-			if r.Start < end && start < r.End {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// Await implements names.Memory: what is waited for is read in first.
-func (l *lazy) Await(ctx context.Context, start, end uint64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if end != ^uint64(0) { // else everything is
-		end = (end + mem.PageSize - 1) / mem.PageSize * mem.PageSize
-		l.urgent = append(l.urgent, mem.Run{Start: start, End: end})
-	}
-	for l.outstanding(start, end) && l.wait(ctx) {
-	}
-}
-
-// wait waits for the next try, and is false if ctx has ended. The caller holds mu.
-func (l *lazy) wait(ctx context.Context) bool {
-	changed := l.changed
-	l.mu.Unlock()
-	defer l.mu.Lock()
-	select {
-	case <-changed:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// await waits until nothing is outstanding; if it cannot be read in now, the error
-// says why.
-func (l *lazy) await(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for before := l.tries; len(l.left) > 0; {
-		if !l.wait(ctx) {
-			return ctx.Err()
-		}
-		if l.failed != nil && l.tries > before {
-			return fmt.Errorf("read the rest of the restarted job's memory: %w", l.failed)
-		}
-	}
-	return nil
-}
-
-// done notes what has come of a try to read parts in.
-func (l *lazy) done(parts []part, err error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err == nil {
-		for _, p := range parts {
-			if l.left[p.object] = subtract(l.left[p.object], p.run); len(l.left[p.object]) == 0 {
-				delete(l.left, p.object)
-			}
-		}
-	}
-	l.failed = err
-	l.tries++
-	close(l.changed)
-	l.changed = make(chan struct{})
-}
-
-// subtract takes a range out of others.
-func subtract(runs []mem.Run, out mem.Run) (rest []mem.Run) {
-	for _, r := range runs {
-		if r.Start < out.Start {
-			rest = append(rest, mem.Run{Start: r.Start, End: min(r.End, out.Start)})
-		}
-		if out.End < r.End {
-			rest = append(rest, mem.Run{Start: max(r.Start, out.End), End: r.End})
-		}
-	}
-	return rest
-}
-
-// endAll kills every process of the pod whose init is given, those that are born
-// meanwhile included.
-func (p *Pod) endAll() {
-	killed := map[int]bool{}
-	for again := true; again; {
-		again = false
-		list, err := p.Processes()
-		if err != nil {
-			break
-		}
-		for _, q := range list {
-			if !killed[q.HostPID] {
-				killed[q.HostPID], again = true, true
-				_ = unix.Kill(q.HostPID, unix.SIGKILL) // it may have ended
-			}
-		}
-	}
-	_ = unix.Kill(p.pod.Init, unix.SIGKILL)
 }

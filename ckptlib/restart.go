@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"unsafe"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -23,10 +23,12 @@ import (
 )
 
 // A Restart is a pod that is being rebuilt. The methods are the phases, called
-// in their order; after an error only Abort makes sense, and nothing is left.
+// in their order; after an error only Abort makes sense, and nothing is left. Who
+// does not Resume must Abort.
 type Restart struct {
 	c       Config
 	im      *image.Pod
+	started func() error // waits until there is a pod
 	pod     *pod.Pod
 	table   *names.Table
 	notify  *names.Notifier
@@ -37,8 +39,9 @@ type Restart struct {
 	gen    int
 	pages  *store.PageTable
 	reader *store.Reader
-	track  tracking
 	lazy   *lazy // nil if all memory is read before the pod runs
+	// tracking is from the generation that is being restored.
+	tracking tracking
 
 	tree     *proc.Tree
 	src      *backing
@@ -66,91 +69,42 @@ func LoadImage(g *store.Generation, id int, moved image.PathMap) (*image.Pod, *s
 	return im, pt, err
 }
 
-// Restore is the phase Rebuild: it makes the pod, its memory and its processes
-// anew, all stopped, but for what needs the other pods. streams are the ends of
-// pipes that a program's standard input, output and error will be, by the names
-// that Spawn was given; they stay the caller's.
-func Restore(c Config, st *store.Store, g *store.Generation, streams map[string][3]*os.File) (_ *Restart, err error) {
-	r := &Restart{c: c, gen: g.Manifest.Generation, streams: streams, stop: func() {}, files: map[image.FileID]int{}}
-	defer func() {
-		if err != nil {
-			r.Abort()
-		}
-	}()
+// Begin reads what a restart begins with, and has namespaces made meanwhile. They
+// are nobody's yet: nothing on this host is touched.
+func Begin(c Config, st *store.Store, g *store.Generation) (*Restart, error) {
+	r := &Restart{c: c, gen: g.Manifest.Generation, stop: func() {}, files: map[image.FileID]int{}}
+	var err error
 	if r.im, r.pages, err = LoadImage(g, c.ID, c.PathMap); err != nil {
 		return nil, err
 	}
+	r.tracking = tracking{trackers: map[int]*mem.Tracker{}, base: &base{r.gen, r.pages, r.im}}
 	if r.reader, err = st.NewReader(r.pages); err != nil {
 		return nil, err
 	}
-	if err := r.makePod(); err != nil {
-		return nil, err
-	}
-	if r.joiner, err = conn.Listen(c.Real[0]); err != nil {
-		return nil, err
-	}
-	if err := r.rebuild(); err != nil {
-		return nil, err
-	}
-	return r, r.fill()
+	r.started = sync.OnceValue(r.startPod)
+	go func() { _ = r.started() }() // the error is told to who waits for it
+	return r, nil
 }
 
-// makePod makes the namespaces and starts the translator.
-func (r *Restart) makePod() (err error) {
-	for i, clk := range []struct {
-		id   int32
-		then int64
-	}{{unix.CLOCK_MONOTONIC, r.im.Clock.Monotonic}, {unix.CLOCK_BOOTTIME, r.im.Clock.Boottime}} {
-		var now unix.Timespec
-		if err := unix.ClockGettime(clk.id, &now); err != nil {
-			return err
-		}
-		r.clock[i] = clk.then - now.Nano()
-	}
-	r.pod, err = pod.Start(pod.Config{HostName: r.im.HostName, LastPID: r.im.LastPID, Filter: true, Clock: &r.clock, Lazy: r.c.Lazy})
-	if err != nil {
-		return fmt.Errorf("make a pod: %w", err)
-	}
-	memory, err := r.makeLazy()
-	if err != nil {
+// Image is the pod's image. It is not to be changed.
+func (r *Restart) Image() *image.Pod { return r.im }
+
+// Rebuild makes the pod, its memory and its processes anew, all stopped, but for
+// what needs the other pods. streams are the ends of pipes that a program's
+// standard input, output and error will be, by the names that Spawn was given;
+// they stay the caller's.
+func (r *Restart) Rebuild(streams map[string][3]*os.File) (err error) {
+	r.streams = streams
+	if err := r.makePod(); err != nil {
 		return err
 	}
-	r.table = names.NewTable(r.c.ID, r.c.Virtual, r.c.Real, r.c.JobAddrs)
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
-	listener := r.pod.Filter
-	r.pod.Filter = -1 // the notifier's from here on
-	r.notify = names.New(listener, r.table, r.c.Peers, memory)
-	go func() {
-		defer unix.Close(listener) // the notifier ends with the pod
-		if err := r.notify.Run(ctx); err != nil && ctx.Err() == nil {
-			r.c.warn("the address translator has ended: %v", err)
-		}
-	}()
-	return nil
-}
-
-// makeLazy makes the lazy memory, if the pod has what it takes. What it returns is
-// nil if not.
-func (r *Restart) makeLazy() (names.Memory, error) {
-	if r.pod.NotLazy != "" {
-		r.c.warn("memory is read before the job runs: %s", r.pod.NotLazy)
+	if r.joiner, err = conn.Listen(r.c.Real[0]); err != nil {
+		return err
 	}
-	fs := r.pod.Lazy
-	if fs == nil {
-		return nil, nil
+	if err := r.rebuild(); err != nil {
+		return err
 	}
-	// The packs may be pruned before they have been read.
-	if err := r.reader.Pin(); err != nil {
-		return nil, err
-	}
-	r.pod.Lazy = nil // the server's from here on
-	l, err := newLazy(*fs, r.im, r.pages, r.reader)
-	if err != nil {
-		return nil, err
-	}
-	r.lazy = l
-	return l, nil
+	return r.fill()
 }
 
 // rebuild makes shared memory and the process tree.
@@ -197,97 +151,12 @@ func (r *Restart) rebuild() error {
 			if err := r.tree.MakeThreads(s); err != nil {
 				return fmt.Errorf("process %d: %w", s.Image.PID, err)
 			}
+			if err := r.track(s); err != nil {
+				return fmt.Errorf("process %d: %w", s.Image.PID, err)
+			}
 		}
 		return nil
 	})
-}
-
-// fill writes the content of all memory.
-func (r *Restart) fill() error {
-	targets := map[image.ObjectID]*mem.Target{}
-	defer func() {
-		for _, t := range targets {
-			t.Close()
-		}
-	}()
-	var order []image.ObjectID
-	for i := range r.im.Shared {
-		s := &r.im.Shared[i]
-		t := &mem.Target{PID: r.pod.Init, Base: r.attached[s.ID]}
-		if view := r.src.huge[s.ID]; len(view) > 0 {
-			t = &mem.Target{PID: os.Getpid(), Base: uint64(uintptr(unsafe.Pointer(&view[0])))}
-		} else if fd, ok := r.src.shared[s.ID]; ok {
-			n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-			if err != nil {
-				return err
-			}
-			t = &mem.Target{File: os.NewFile(uintptr(n), s.Name)}
-			defer t.File.Close()
-		}
-		targets[s.Object] = t
-		order = append(order, s.Object)
-	}
-	for _, s := range r.tree.Stubs {
-		if s.Image.Zombie != nil || s.Image.SharesMemory {
-			continue
-		}
-		t, err := mem.NewProcessTarget(s.PID)
-		if err != nil {
-			return err
-		}
-		targets[s.Image.Object] = t
-		order = append(order, s.Image.Object)
-	}
-	if err := mem.Fill(targets, r.piecesOf(order)); err != nil {
-		return err
-	}
-	// A file's last page was written whole.
-	for i := range r.im.Shared {
-		s := &r.im.Shared[i]
-		if fd, ok := r.src.shared[s.ID]; ok {
-			if err := unix.Ftruncate(fd, s.Size); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// piecesOf returns the pages of objects, a piece at a call; pages of zeros are
-// left out, for fresh memory has them.
-func (r *Restart) piecesOf(ids []image.ObjectID) func() (mem.Piece, bool) {
-	var runs []store.Run
-	var id image.ObjectID
-	return func() (mem.Piece, bool) {
-		for {
-			for len(runs) == 0 {
-				if len(ids) == 0 {
-					return mem.Piece{}, false
-				}
-				id, ids = ids[0], ids[1:]
-				if o := r.pages.Object(uint64(id)); o != nil {
-					runs = r.lazy.eager(id, o.Runs)
-				}
-			}
-			run := runs[0]
-			if run.Ref == 0 {
-				runs = runs[1:]
-				continue
-			}
-			part := run
-			part.Count = min(run.Count, mem.MaxPiece)
-			if part.Count == run.Count {
-				runs = runs[1:]
-			} else {
-				n := part.Count
-				rest := store.Run{Page: run.Page + uint64(n), Count: run.Count - n, Ref: run.Ref + store.Ref(n)}
-				runs = append([]store.Run{rest}, runs[1:]...)
-			}
-			return mem.Piece{Object: id, Page: part.Page, Count: int(part.Count), Read: func(b []byte) error {
-				return r.reader.ReadRun(part, b)
-			}}, true
-		}
-	}
 }
 
 // Address is where this pod's agent accepts connections of other agents.
@@ -296,7 +165,8 @@ func (r *Restart) Address(family int) netip.AddrPort { return r.joiner.Addrs().F
 // Abort ends a restart: every process of the pod is gone when it returns.
 func (r *Restart) Abort() {
 	r.stop()
-	r.track.close()
+	_ = r.started() // what has failed is not there to be ended
+	r.tracking.close()
 	r.release()
 	if r.pod != nil {
 		r.pod.Kill()

@@ -125,22 +125,6 @@ func (s *trackers) watch(t *proc.Task, w *mem.Tracker, v *mem.Private) bool {
 	return true
 }
 
-// track makes a tracker for the process of an entered thread; nil, and no error,
-// where the kernel has none.
-func track(r *tracer.Remote, v *mem.Private) (*mem.Tracker, error) {
-	t, err := mem.NewTracker(r, v.PID)
-	if err == nil {
-		if err = t.Watch(v); err == nil {
-			return t, nil
-		}
-		t.Close()
-	}
-	if errors.Is(err, mem.ErrUntracked) {
-		return nil, nil
-	}
-	return nil, err
-}
-
 func (t *tracking) close() {
 	for _, w := range t.trackers {
 		w.Close()

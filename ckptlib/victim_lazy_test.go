@@ -13,7 +13,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/gompirun/gompirun/ckptlib"
 	"github.com/gompirun/gompirun/ckptlib/fuse"
 	"github.com/gompirun/gompirun/ckptlib/fuse/fusetest"
 	"github.com/gompirun/gompirun/ckptlib/internal/procfs"
@@ -21,8 +20,16 @@ import (
 	"github.com/gompirun/gompirun/ckptlib/store"
 )
 
-// lazily restarts the job lazily, and looks whether it is.
+// lazily restarts the job lazily.
 func (j *job) lazily() {
+	j.t.Helper()
+	j.held()
+	j.pod.ReadBehind()
+}
+
+// held restarts the job lazily, and looks whether it is. What nobody waits for is
+// read from ReadBehind on.
+func (j *job) held() {
 	j.t.Helper()
 	j.lazy = true
 	j.restart()
@@ -65,12 +72,11 @@ func TestLazyMemoryIsAsGoodAsAnyOther(t *testing.T) {
 	gen := j.gen
 	j.restart()
 	want := j.answers()
-	release := ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	if d := cmp.Diff(want, j.answers()); d != "" {
 		t.Errorf("before it is read in, the answers differ (-want +got):\n%s", d)
 	}
-	release()
+	j.pod.ReadBehind()
 	j.readIn()
 	same := j.same("sum")
 	j.checkpoint()
@@ -110,13 +116,12 @@ func TestProgramGoesOnBeforeItsMemoryIsRead(t *testing.T) {
 	if got := j.rss(); got < 16*mib {
 		t.Errorf("after a restart that is not lazy it has %d bytes, want all 16 MiB", got)
 	}
-	release := ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	j.want("hello", "hello")
 	if got, left := j.rss(), j.pod.Outstanding(); got > 8*mib || left < 16*mib {
 		t.Errorf("when it answers it has %d bytes and %d have not been read, want at most 8 MiB and all 16", got, left)
 	}
-	release()
+	j.pod.ReadBehind()
 	j.readIn()
 	same("after it was read in")
 	maps, err := procfs.Maps(j.only(), false)
@@ -169,10 +174,9 @@ func TestNoWriteIsLostWhileMemoryIsReadIn(t *testing.T) {
 	fusetest.Need(t)
 	j := victim(t, "lazy")
 	j.checkpoint()
-	release := ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	j.want("hammer", "ok")
-	release()
+	j.pod.ReadBehind()
 	j.readIn()
 	j.want("verify", "ok")
 }
@@ -184,11 +188,10 @@ func TestChildOfALazyProcessHasItsMemory(t *testing.T) {
 	j := victim(t, "lazy")
 	sum := j.ask("sum")
 	j.checkpoint()
-	release := ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	j.want("spawn", "ok")
 	j.want("all", "ok")
-	release()
+	j.pod.ReadBehind()
 	j.readIn()
 	j.want("child", sum)
 	same := j.same("sum", "child")
@@ -204,8 +207,7 @@ func TestCallsThatCouldTellHaveTheirMemoryReadFirst(t *testing.T) {
 	fusetest.Need(t)
 	j := victim(t, "lazy")
 	j.checkpoint()
-	ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	before := j.pod.Outstanding()
 	j.want("lock", "ok")
 	locked := j.pod.Outstanding()
@@ -247,15 +249,14 @@ func TestDamagedLazyMemoryEndsThePod(t *testing.T) {
 			j := victim(t, "lazy")
 			j.checkpoint()
 			pack := j.damageArea()
-			release := ckptlib.HoldBack(t)
-			j.lazily()
+			j.held()
 			j.want("hello", "hello")
 			if how == "touched" {
 				if _, err := j.in.WriteString("sum\n"); err != nil {
 					t.Fatal(err)
 				}
 			} else {
-				release()
+				j.pod.ReadBehind()
 			}
 			select {
 			case err := <-j.lost:
@@ -315,8 +316,7 @@ func TestLazyMemoryOutlivesItsGeneration(t *testing.T) {
 	j := victim(t, "lazy")
 	same := j.same("sum")
 	j.checkpoint()
-	ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	if _, err := j.store.Remove(j.gen); err != nil {
 		t.Fatal(err)
 	}
@@ -328,8 +328,7 @@ func TestPodThatIsKilledBeforeItsMemoryIsReadLeavesNothing(t *testing.T) {
 	fusetest.Need(t)
 	j := victim(t, "lazy")
 	j.checkpoint()
-	ckptlib.HoldBack(t)
-	j.lazily()
+	j.held()
 	j.want("hammer", "ok")
 	list, err := j.pod.Processes()
 	if err != nil || len(list) == 0 {

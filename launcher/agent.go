@@ -40,6 +40,8 @@ type process interface {
 	Close()
 }
 
+var _ wire.Handler = (*Agent)(nil)
+
 // Where implements Member.
 func (a *Agent) Where() string { return a.Host.Name }
 

@@ -90,9 +90,7 @@ func coordinate(b *testing.B, s simAgents) {
 func restartPhases(j *Job, sum map[string]time.Duration) error {
 	v := &revival{j: j, pods: map[int]rpc.Rebuilt{}}
 	plan := []Step[*Agent]{
-		{Phase: Rebuild, Each: func(ctx context.Context, a *Agent) error {
-			return v.rebuild(ctx, a, rpc.Restart{Pod: j.podOf(a), Dir: j.dir, Generation: 1})
-		}, Then: v.locate},
+		{Phase: Rebuild, Each: v.rebuild, Then: v.locate},
 		{Phase: Connect, Each: v.connect},
 	}
 	return RunPlan(context.Background(), j.agents, timed(plan, j.own.total, func(t Timing) { sum[string(t.Phase)] += t.Took }), nil)

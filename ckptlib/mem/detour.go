@@ -124,7 +124,7 @@ func (d *detour) write(pid int) error {
 	if d == nil || d.at == 0 {
 		return nil // a program may have unmapped its vdso
 	}
-	t, err := NewProcessTarget(pid)
+	t, err := NewProcessTarget(pid, nil)
 	if err != nil {
 		return err
 	}

@@ -29,15 +29,16 @@ type Target struct {
 	File *os.File
 	// Base is the address of the object's first page in PID, 0 for its address
 	// space as a whole.
-	Base uint64
-	mem  *os.File
+	Base    uint64
+	mem     *os.File
+	tracker *Tracker
 }
 
 // NewProcessTarget is for the private pages of a stopped process that is being
-// restored.
-func NewProcessTarget(pid int) (*Target, error) {
+// restored. What is fresh for its Tracker, if that is not nil, has no pages yet.
+func NewProcessTarget(pid int, t *Tracker) (*Target, error) {
 	f, err := os.OpenFile(fmt.Sprintf("/proc/%d/mem", pid), os.O_RDWR, 0)
-	return &Target{PID: pid, mem: f}, err
+	return &Target{PID: pid, mem: f, tracker: t}, err
 }
 
 // Close releases what the target opened.
@@ -47,14 +48,32 @@ func (t *Target) Close() {
 	}
 }
 
-// write puts pages in place: directly where the memory is writable, else
-// through /proc/PID/mem, which a tracer may do to read-only mappings.
+// write puts pages in place.
 func (t *Target) write(page uint64, b []byte) error {
 	if t.File != nil {
 		_, err := t.File.WriteAt(b, int64(page*PageSize))
 		return err
 	}
-	at := t.Base + page*PageSize
+	for at := t.Base + page*PageSize; len(b) > 0; {
+		n, fresh := t.tracker.freshPart(at, uint64(len(b)))
+		placed := 0
+		if fresh {
+			placed = t.tracker.place(at, b[:n])
+		}
+		if err := t.overwrite(at+uint64(placed), b[placed:n]); err != nil {
+			return err
+		}
+		at, b = at+n, b[n:]
+	}
+	return nil
+}
+
+// overwrite writes directly where the memory is writable, else through
+// /proc/PID/mem, which a tracer may do to read-only mappings.
+func (t *Target) overwrite(at uint64, b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
 	l := []unix.Iovec{{Base: &b[0]}}
 	l[0].SetLen(len(b))
 	n, err := unix.ProcessVMWritev(t.PID, l, []unix.RemoteIovec{{Base: uintptr(at), Len: len(b)}}, 0)

@@ -1,7 +1,7 @@
 package mem
 
 import (
-	"encoding/binary"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -121,11 +121,7 @@ func mapFiles(p *pod.Pod, r *tracer.Remote, im *image.Process, ms []*image.Mappi
 			return err
 		}
 	}
-	if err := b.Run(); err != nil {
-		return err
-	}
-	_, err = r.Syscall(unix.SYS_CLOSE_RANGE, pod.HandFD+1, ^uint64(0)>>32, 0)
-	return err
+	return errors.Join(b.Tell("close what was mapped", nil, unix.SYS_CLOSE_RANGE, pod.HandFD+1, ^uint64(0)>>32, 0), b.Run())
 }
 
 // mapAt adds to a batch the call that makes a mapping.
@@ -236,26 +232,15 @@ func setMM(p *pod.Pod, r *tracer.Remote, im *image.Process, src Source) error {
 	// its size, the descriptor of the program.
 	const mapSize, prSetMMMap = 104, 14
 	m := &im.MM
-	auxv, err := r.Put(mapSize, m.Auxv)
-	if err != nil {
-		return err
-	}
-	le := binary.LittleEndian
-	b := make([]byte, 0, mapSize)
-	for _, v := range []uint64{
+	auxv := uint64(r.Scratch()) + mapSize // behind it
+	layout := tracer.Words(
 		m.StartCode, m.EndCode, m.StartData, m.EndData, m.StartBrk, m.Brk, m.StartStack,
-		m.ArgStart, m.ArgEnd, m.EnvStart, m.EnvEnd, auxv,
-	} {
-		b = le.AppendUint64(b, v)
-	}
-	b = le.AppendUint32(le.AppendUint32(b, uint32(len(m.Auxv))), uint32(got[0]))
-	addr, err := r.Put(0, b)
-	if err != nil {
-		return err
-	}
-	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_MM, prSetMMMap, addr, mapSize, 0); err != nil {
-		return fmt.Errorf("prctl PR_SET_MM_MAP: %w", err)
-	}
-	_, err = r.Syscall(unix.SYS_CLOSE, uint64(got[0]))
-	return err
+		m.ArgStart, m.ArgEnd, m.EnvStart, m.EnvEnd, auxv, uint64(len(m.Auxv))|uint64(got[0])<<32,
+	)
+	b := r.Batch()
+	return errors.Join(
+		b.Tell("prctl PR_SET_MM_MAP", append(layout, m.Auxv...), unix.SYS_PRCTL, unix.PR_SET_MM, prSetMMMap, tracer.In, mapSize, 0),
+		b.Tell("close the program", nil, unix.SYS_CLOSE, uint64(got[0])),
+		b.Run(),
+	)
 }

@@ -111,13 +111,14 @@ func moveScratch(r *tracer.Remote, vmas []procfs.VMA, im *image.Process) (uint64
 // clearOut unmaps the stub. Only the kernel's own mappings stay, in which the
 // system calls are made.
 func clearOut(r *tracer.Remote, vmas []procfs.VMA) error {
+	b := r.Batch()
 	for _, v := range vmas {
 		if Kernel(v.Name) {
 			continue
 		}
-		if _, err := r.Syscall(unix.SYS_MUNMAP, v.Start, v.End-v.Start); err != nil {
-			return fmt.Errorf("unmap the stub's %#x: %w", v.Start, err)
+		if err := b.Tell(fmt.Sprintf("unmap the stub's %#x", v.Start), nil, unix.SYS_MUNMAP, v.Start, v.End-v.Start); err != nil {
+			return err
 		}
 	}
-	return nil
+	return b.Run()
 }

@@ -27,7 +27,8 @@ type Tracker struct {
 	resting map[uint64]int
 	// hot are mappings, by their start, that are not read before the pause, as
 	// what is read is soon written to again: for how many calls of Watch yet.
-	hot map[uint64]int
+	hot   map[uint64]int
+	fresh []Run // mappings that were watched before they had any pages
 }
 
 // rest is how often a mapping is left alone once most of it has changed.
@@ -149,6 +150,7 @@ func (t *Tracker) Watch(v *Private) error {
 		return err
 	}
 	defer s.Close()
+	t.fresh = nil
 	for start := range t.hot {
 		if t.hot[start]--; t.hot[start] == 0 {
 			delete(t.hot, start)

@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -14,24 +15,23 @@ import (
 // names.
 func (t *Tree) Restore(s *Stub) error {
 	p, r := s.Image, s.Remote
+	b := r.Batch()
 	if !p.SharesFS {
-		if err := restoreFS(r, &p.FS); err != nil {
+		if err := restoreFS(b, &p.FS); err != nil {
 			return err
 		}
 	}
 	if !p.SharesActions {
-		if err := restoreActions(r, p); err != nil {
+		if err := restoreActions(b, p); err != nil {
 			return err
 		}
 	}
+	if err := b.Run(); err != nil {
+		return err
+	}
 	for i, th := range s.threads {
 		if err := restoreThread(th, &p.Threads[i]); err != nil {
-			return err
-		}
-		if fs := p.Threads[i].FS; fs != nil {
-			if err := restoreFS(th, fs); err != nil {
-				return err
-			}
+			return fmt.Errorf("thread %d: %w", p.Threads[i].TID, err)
 		}
 	}
 	if err := makeTimers(r, p); err != nil {
@@ -43,16 +43,11 @@ func (t *Tree) Restore(s *Stub) error {
 }
 
 // restoreFS changes to the working directory, which must be there.
-func restoreFS(r *tracer.Remote, fs *image.FS) error {
-	dir, err := r.Put(0, append([]byte(fs.Cwd), 0))
-	if err != nil {
-		return err
-	}
-	if _, err := r.Syscall(unix.SYS_CHDIR, dir); err != nil {
-		return fmt.Errorf("change to the working directory %s: %w\n  make it on this host", fs.Cwd, err)
-	}
-	_, err = r.Syscall(unix.SYS_UMASK, uint64(fs.Umask))
-	return err
+func restoreFS(b *tracer.Batch, fs *image.FS) error {
+	return errors.Join(
+		b.Tell("change to the working directory "+fs.Cwd+", which this host must have", append([]byte(fs.Cwd), 0), unix.SYS_CHDIR, tracer.In),
+		b.Tell("umask", nil, unix.SYS_UMASK, uint64(fs.Umask)),
+	)
 }
 
 // restoreLimits sets resource limits. A hard limit that this user may not raise
@@ -85,6 +80,11 @@ func (t *Tree) Finish(s *Stub) error {
 	p, r := s.Image, s.Remote
 	if p.Zombie != nil {
 		return nil
+	}
+	if !p.SharesActions {
+		if err := restoreTrapAction(r, p); err != nil {
+			return err
+		}
 	}
 	for _, th := range s.threads {
 		if err := restoreCreds(th, p); err != nil {

@@ -66,24 +66,41 @@ func captureSignals(tr tracer.Tracing, tid int, b *tracer.Batch, t *Task, p *ima
 }
 
 // restoreActions sets the dispositions of a stub, which has only defaults but
-// for what its agent ignored.
-func restoreActions(r *tracer.Remote, p *image.Process) error {
+// for what its agent ignored. SIGTRAP's comes last (restoreTrapAction): no batch
+// can be made in a process that ignores it.
+func restoreActions(b *tracer.Batch, p *image.Process) error {
 	actions := map[int]image.SigAction{}
 	for _, a := range p.Signals.Actions {
 		actions[a.Signal] = a
 	}
 	for sig := 1; sig <= 64; sig++ {
-		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) {
+		if sig == int(unix.SIGKILL) || sig == int(unix.SIGSTOP) || sig == int(unix.SIGTRAP) {
 			continue
 		}
 		a := actions[sig]
-		addr, err := r.PutWords(0, a.Handler, a.Flags, a.Restorer, a.Mask)
-		if err != nil {
+		action := tracer.Words(a.Handler, a.Flags, a.Restorer, a.Mask)
+		if err := b.Tell(fmt.Sprintf("set the action of signal %d", sig), action, unix.SYS_RT_SIGACTION, uint64(sig), tracer.In, 0, 8); err != nil {
 			return err
 		}
-		if _, err := r.Syscall(unix.SYS_RT_SIGACTION, uint64(sig), addr, 0, 8); err != nil {
-			return fmt.Errorf("set the action of signal %d: %w", sig, err)
+	}
+	return nil
+}
+
+// restoreTrapAction comes after every batch in the process and in those that share
+// its dispositions.
+func restoreTrapAction(r *tracer.Remote, p *image.Process) error {
+	var a image.SigAction
+	for _, b := range p.Signals.Actions {
+		if b.Signal == int(unix.SIGTRAP) {
+			a = b
 		}
+	}
+	addr, err := r.PutWords(0, a.Handler, a.Flags, a.Restorer, a.Mask)
+	if err != nil {
+		return err
+	}
+	if _, err := r.Syscall(unix.SYS_RT_SIGACTION, uint64(unix.SIGTRAP), addr, 0, 8); err != nil {
+		return fmt.Errorf("set the action of SIGTRAP: %w", err)
 	}
 	return nil
 }

@@ -83,35 +83,28 @@ func captureInjected(b *tracer.Batch, t *image.Thread) error {
 // registers and mask, which come last (finishThread). The process's memory is
 // there already: the kernel writes to rseq's and reads the stack's addresses.
 func restoreThread(r *tracer.Remote, t *image.Thread) error {
-	name, err := r.Put(0, append([]byte(t.Comm), 0))
-	if err != nil {
-		return err
-	}
-	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_NAME, name); err != nil {
-		return fmt.Errorf("set the name of thread %d: %w", t.TID, err)
-	}
-	if _, err := r.Syscall(unix.SYS_SET_TID_ADDRESS, t.ClearTID); err != nil {
-		return err
-	}
+	b := r.Batch()
+	err := errors.Join(
+		b.Tell("set its name", append([]byte(t.Comm), 0), unix.SYS_PRCTL, unix.PR_SET_NAME, tracer.In),
+		b.Tell("set_tid_address", nil, unix.SYS_SET_TID_ADDRESS, t.ClearTID),
+		b.Tell("set its timer slack", nil, unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, t.TimerSlack),
+		restoreSigStack(b, t),
+	)
 	if t.RobustList != 0 {
-		if _, err := r.Syscall(unix.SYS_SET_ROBUST_LIST, t.RobustList, t.RobustLen); err != nil {
-			return fmt.Errorf("set the robust list of thread %d: %w", t.TID, err)
-		}
+		err = errors.Join(err, b.Tell("set its robust list", nil, unix.SYS_SET_ROBUST_LIST, t.RobustList, t.RobustLen))
 	}
 	if t.Rseq.Address != 0 {
 		// The image's flags are those of a registration (0), never RSEQ_FLAG_UNREGISTER.
-		if _, err := r.Syscall(unix.SYS_RSEQ, t.Rseq.Address, uint64(t.Rseq.Size), 0, uint64(t.Rseq.Signature)); err != nil {
-			return fmt.Errorf("register rseq of thread %d: %w", t.TID, err)
-		}
+		err = errors.Join(err, b.Tell("register rseq", nil, unix.SYS_RSEQ, t.Rseq.Address, uint64(t.Rseq.Size), 0, uint64(t.Rseq.Signature)))
 	}
-	if err := restoreSigStack(r, t); err != nil {
-		return err
+	if t.FS != nil {
+		err = errors.Join(err, restoreFS(b, t.FS))
 	}
-	if _, err := r.Syscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, t.TimerSlack); err != nil {
+	if err = errors.Join(err, b.Run()); err != nil {
 		return err
 	}
 	if err := restoreMemoryPolicy(r, t); err != nil {
-		return fmt.Errorf("thread %d: %w", t.TID, err)
+		return err
 	}
 	if err := restoreSched(r.TID, t); err != nil {
 		return err
@@ -134,20 +127,13 @@ func restoreDeathSignal(r *tracer.Remote, t *image.Thread) error {
 // restoreSigStack sets the alternative signal stack. A thread that was on it
 // has SS_ONSTACK in the image, which sigaltstack(2) does not take: the kernel
 // finds it out from the stack pointer.
-func restoreSigStack(r *tracer.Remote, t *image.Thread) error {
+func restoreSigStack(b *tracer.Batch, t *image.Thread) error {
 	const onStack = 1
 	s := t.SigStack
 	if s[0] == 0 {
 		return nil
 	}
-	addr, err := r.PutWords(0, s[0], s[1]&^onStack, s[2])
-	if err != nil {
-		return err
-	}
-	if _, err := r.Syscall(unix.SYS_SIGALTSTACK, addr, 0); err != nil {
-		return fmt.Errorf("set the signal stack of thread %d: %w", t.TID, err)
-	}
-	return nil
+	return b.Tell("set its signal stack", tracer.Words(s[0], s[1]&^onStack, s[2]), unix.SYS_SIGALTSTACK, tracer.In, 0)
 }
 
 // finishThread gives a thread its registers and mask: it is what it was.

@@ -108,6 +108,6 @@ func (s *Store) checkPack(fi FileInfo) error {
 	if err != nil {
 		return readError(fi.Name, err)
 	}
-	_, _, err = readTrailer(f, fi)
+	_, err = readTrailer(f, fi)
 	return errors.Join(err, f.Close())
 }

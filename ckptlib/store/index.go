@@ -91,7 +91,7 @@ func (x *Index) load(ctx context.Context, s *Store) error {
 		wg.Go(func() {
 			defer func() { <-limit }()
 			var r packReader
-			if errs[i] = r.open(s, p.info); errs[i] == nil {
+			if errs[i] = r.openIndex(s, p.info); errs[i] == nil {
 				p.keys = r.keys
 				errs[i] = r.close()
 			}

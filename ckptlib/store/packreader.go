@@ -2,41 +2,48 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"sort"
-
-	"github.com/zeebo/xxh3"
 )
 
-// A packReader is a pack being read, with its index in memory. After open any
-// number of goroutines may read.
+// A packReader is a pack being read. After open any number of goroutines may
+// read.
 type packReader struct {
 	info   FileInfo
 	file   *os.File
 	blocks []block
-	keys   []byte
+	keysAt int64  // where in the file the keys begin
+	keys   []byte // all of them after openIndex, else nil
 }
 
-// readPages is how many raw pages are read and then checked at a time. They
-// should still be in the CPU's cache when their turn comes.
-const readPages = 64
-
-// open opens the pack and checks its index against its sum, and the sum against
-// what the manifest or page table says.
+// open opens the pack, checks by its trailer that it is the one that the manifest
+// or page table names, and reads where its blocks are. The keys stay in the file
+// until their pages are read: 16 bytes for each page would have to be read before
+// the first of them.
 func (p *packReader) open(s *Store, fi FileInfo) error {
 	if p.file == nil {
 		if err := p.pin(s, fi); err != nil {
 			return err
 		}
 	}
-	if err := p.readIndex(); err != nil {
-		f := p.file
-		p.file = nil
-		return errors.Join(err, f.Close())
+	return p.orClose(p.readBlocks())
+}
+
+// openIndex is open for who needs all keys: the index is read as a whole and
+// checked against its sum.
+func (p *packReader) openIndex(s *Store, fi FileInfo) error {
+	if err := p.open(s, fi); err != nil {
+		return err
 	}
-	return nil
+	return p.orClose(p.readKeys())
+}
+
+// orClose closes the pack if there is an error.
+func (p *packReader) orClose(err error) error {
+	if err != nil {
+		err = errors.Join(err, p.close())
+	}
+	return err
 }
 
 // pin opens the file.
@@ -53,45 +60,66 @@ func (p *packReader) pin(s *Store, fi FileInfo) error {
 	return nil
 }
 
-func (p *packReader) readIndex() error {
-	tail, t, err := readTrailer(p.file, p.info)
+// readBlocks needs no sum: a page that is looked for in the wrong place does not
+// match its key.
+func (p *packReader) readBlocks() error {
+	t, err := readTrailer(p.file, p.info)
 	if err != nil {
 		return err
 	}
-	index := make([]byte, int(t.blocks)*blockSize+int(t.pages)*keySize)
-	if err := p.readAt(index, t.data); err != nil {
+	raw := make([]byte, int(t.blocks)*blockSize)
+	if err := p.readAt(raw, t.data); err != nil {
 		return err
 	}
-	blocks, keys := index[:int(t.blocks)*blockSize], index[int(t.blocks)*blockSize:]
-	if sum := packSum(blocks, keys, tail); sum != t.sum {
-		return damagedf(p.info.Name, "the checksum of its index is %s, and %s was written", sum, t.sum)
-	}
-	p.keys = keys
-	if p.blocks, err = decodeBlocks(blocks, t.pages, t.data); err != nil {
+	if p.blocks, err = decodeBlocks(raw, t.pages, t.data); err != nil {
 		return &DamagedError{File: p.info.Name, Err: err}
 	}
+	p.keysAt = t.data + int64(len(raw))
 	return nil
+}
+
+func (p *packReader) readKeys() error {
+	size := len(p.blocks) * blockSize
+	index := make([]byte, p.info.Size-p.keysAt+int64(size))
+	if err := p.readAt(index, p.keysAt-int64(size)); err != nil {
+		return err
+	}
+	end := len(index) - trailerSize
+	if sum := packSum(index[:size], index[size:end], index[end:]); sum != p.info.Hash {
+		return damagedf(p.info.Name, "the checksum of its index is %s, and %s was written", sum, p.info.Hash)
+	}
+	p.keys = index[size:end]
+	return nil
+}
+
+// keysOf returns the keys of n pages from slot on.
+func (p *packReader) keysOf(slot uint32, n int) ([]byte, error) {
+	if p.keys != nil {
+		return p.keys[int(slot)*keySize:][:n*keySize], nil
+	}
+	b := make([]byte, n*keySize)
+	return b, p.readAt(b, p.keysAt+int64(slot)*keySize)
 }
 
 // readTrailer reads the last bytes of a pack and checks that it is the pack that
 // fi names.
-func readTrailer(f *os.File, fi FileInfo) ([]byte, trailer, error) {
+func readTrailer(f *os.File, fi FileInfo) (trailer, error) {
 	if fi.Size < trailerSize {
-		return nil, trailer{}, damagedf(fi.Name, "%d bytes are too few for a pack", fi.Size)
+		return trailer{}, damagedf(fi.Name, "%d bytes are too few for a pack", fi.Size)
 	}
 	tail := make([]byte, trailerSize)
 	if _, err := f.ReadAt(tail, fi.Size-trailerSize); err != nil {
-		return nil, trailer{}, readError(fi.Name, err)
+		return trailer{}, readError(fi.Name, err)
 	}
 	t, err := decodeTrailer(fi.Name, tail, fi.Size)
 	if err != nil {
-		return nil, trailer{}, err
+		return trailer{}, err
 	}
 	if t.sum != fi.Hash || t.pages != fi.Pages {
-		return nil, trailer{}, damagedf(fi.Name, "it is another pack (%d pages, %s) than the one written (%d pages, %s)",
+		return trailer{}, damagedf(fi.Name, "it is another pack (%d pages, %s) than the one written (%d pages, %s)",
 			t.pages, t.sum, fi.Pages, fi.Hash)
 	}
-	return tail, t, nil
+	return t, nil
 }
 
 func (p *packReader) readAt(b []byte, off int64) error {
@@ -111,90 +139,4 @@ func (p *packReader) close() error {
 	err := p.file.Close()
 	p.file = nil
 	return err
-}
-
-// findBlock returns which block has the slot.
-func findBlock(blocks []block, slot uint32) int {
-	return sort.Search(len(blocks), func(i int) bool { return blocks[i].first > slot }) - 1
-}
-
-// read fills dst with n pages from slot on, checked against their keys. cache
-// may be nil.
-func (p *packReader) read(slot uint32, n int, dst []byte, cache *blockCache) error {
-	if have := len(p.keys) / keySize; int(slot)+n > have {
-		return damagedf(p.info.Name, "pages %d to %d are wanted, and it has %d", slot, int(slot)+n-1, have)
-	}
-	for i := findBlock(p.blocks, slot); n > 0; i++ {
-		b := &p.blocks[i]
-		skip := slot - b.first
-		k := min(n, int(b.pages-skip))
-		var err error
-		if b.codec == None {
-			err = p.readRaw(b.off+int64(skip)*PageSize, slot, dst[:k*PageSize])
-		} else {
-			err = p.readBlock(b, skip, dst[:k*PageSize], cache)
-		}
-		if err != nil {
-			return err
-		}
-		slot, n, dst = slot+uint32(k), n-k, dst[k*PageSize:]
-	}
-	return nil
-}
-
-func (p *packReader) readRaw(off int64, slot uint32, dst []byte) error {
-	for len(dst) > 0 {
-		part := dst[:min(len(dst), readPages*PageSize)]
-		if err := p.readAt(part, off); err != nil {
-			return err
-		}
-		if err := p.check(slot, part); err != nil {
-			return err
-		}
-		off, slot, dst = off+int64(len(part)), slot+uint32(len(part)/PageSize), dst[len(part):]
-	}
-	return nil
-}
-
-// readBlock takes pages out of a compressed block, from its page skip on.
-func (p *packReader) readBlock(b *block, skip uint32, dst []byte, cache *blockCache) error {
-	if len(dst) == int(b.pages)*PageSize {
-		if err := p.unpack(b, dst); err != nil {
-			return err
-		}
-		return p.check(b.first, dst)
-	}
-	raw, err := cache.get(p, b)
-	if err != nil {
-		return err
-	}
-	copy(dst, raw[int(skip)*PageSize:])
-	return p.check(b.first+skip, dst)
-}
-
-// unpack reads and decompresses a block.
-func (p *packReader) unpack(b *block, dst []byte) error {
-	stored := make([]byte, b.stored)
-	if err := p.readAt(stored, b.off); err != nil {
-		return err
-	}
-	if xxh3.Hash(stored) != b.sum { // before a decoder has to cope with it
-		return damagedf(p.info.Name, "the compressed block of pages %d to %d does not match its checksum",
-			b.first, b.first+b.pages-1)
-	}
-	if err := decode(b.codec, dst, stored); err != nil {
-		return &DamagedError{File: p.info.Name, Err: fmt.Errorf("block of pages %d to %d: %w", b.first, b.first+b.pages-1, err)}
-	}
-	return nil
-}
-
-// check compares the pages from slot on with their keys.
-func (p *packReader) check(slot uint32, pages []byte) error {
-	for i := 0; i < len(pages); i += PageSize {
-		if got := KeyOf(pages[i:][:PageSize]); got != Key(p.keys[int(slot)*keySize:]) {
-			return damagedf(p.info.Name, "page %d does not match its key", slot)
-		}
-		slot++
-	}
-	return nil
 }

@@ -7,8 +7,7 @@ import (
 )
 
 // A Reader reads the pages that one page table refers to. Any number of
-// goroutines may use it. It keeps the packs it has met open, and their keys, 16
-// bytes per page, in memory.
+// goroutines may use it. It keeps the packs it has met open.
 type Reader struct {
 	s     *Store
 	packs []lazyPack

@@ -64,7 +64,7 @@ func (g *Generation) verifyFile(fi FileInfo) error {
 // verifyPack reads every page of a pack.
 func (s *Store) verifyPack(ctx context.Context, fi FileInfo, buf []byte) error {
 	var p packReader
-	if err := p.open(s, fi); err != nil {
+	if err := p.openIndex(s, fi); err != nil {
 		return err
 	}
 	var cache blockCache

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -49,6 +50,13 @@ func TestBatchMakesItsCallsAndLeavesSIGTRAPAlone(t *testing.T) {
 							got = append(got, int(binary.LittleEndian.Uint32(out)))
 							return err
 						}, unix.SYS_PRCTL, 40, tracer.Out), // PR_GET_TID_ADDRESS: an address
+						b.Tell("set its name", fmt.Appendf(nil, "name %d\x00", i), unix.SYS_PRCTL, unix.PR_SET_NAME, tracer.In),
+						b.Ask(16, func(_ uint64, out []byte, err error) error {
+							if name, _, _ := strings.Cut(string(out), "\x00"); name != fmt.Sprintf("name %d", i) {
+								t.Errorf("the victim's name is %q, want name %d", name, i)
+							}
+							return err
+						}, unix.SYS_PRCTL, unix.PR_GET_NAME, tracer.Out),
 						b.Ask(0, func(_ uint64, _ []byte, err error) error {
 							if !errors.Is(err, unix.EBADF) {
 								t.Errorf("close(-1) in the victim = %v, want EBADF", err)
@@ -61,6 +69,10 @@ func TestBatchMakesItsCallsAndLeavesSIGTRAPAlone(t *testing.T) {
 				}
 				if err := b.Run(); err != nil {
 					return err
+				}
+				err = errors.Join(b.Tell("close a descriptor", nil, unix.SYS_CLOSE, ^uint64(0)), b.Run())
+				if !errors.Is(err, unix.EBADF) || !strings.HasPrefix(err.Error(), "close a descriptor: ") {
+					t.Errorf("a call that fails is %v, want what it was to do", err)
 				}
 				_, err = r.Syscall(unix.SYS_UMASK, uint64(before.Umask))
 				return errors.Join(err, r.Leave(), tr.Detach(v.pid()))

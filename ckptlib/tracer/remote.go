@@ -94,7 +94,9 @@ func (r *Remote) UseScratch(a Addr) { r.scratch = uint64(a) }
 
 // Join has the Remote go on in the memory of another one, whose process or thread
 // has the same: it was made before that was rebuilt. LeaveBare leaves it there.
-func (r *Remote) Join(of *Remote) { r.gadget, r.scratch = of.gadget, of.scratch }
+//
+// Preconditions: both are stubs, with the dispositions that they were born with.
+func (r *Remote) Join(of *Remote) { r.gadget, r.scratch, r.batch = of.gadget, of.scratch, of.batch }
 
 // ShareScratch gives the Remote the scratch memory of another thread of its
 // process, which was entered with it. LeaveBare leaves it there.
@@ -253,12 +255,15 @@ func (r *Remote) Put(off int, b []byte) (uint64, error) {
 }
 
 // PutWords is Put of 64-bit words.
-func (r *Remote) PutWords(off int, w ...uint64) (uint64, error) {
+func (r *Remote) PutWords(off int, w ...uint64) (uint64, error) { return r.Put(off, Words(w...)) }
+
+// Words are 64-bit words as they lie in memory.
+func Words(w ...uint64) []byte {
 	b := make([]byte, 0, 8*len(w))
 	for _, v := range w {
 		b = binary.LittleEndian.AppendUint64(b, v)
 	}
-	return r.Put(off, b)
+	return b
 }
 
 // Get copies len(b) bytes at offset off of the scratch memory.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -51,17 +52,55 @@ func Hello() (wire.Hello, error) {
 	return h, errors.Join(err, addrErr, buildErr)
 }
 
-// build names the executable that runs: by its content, for the file may have
-// been replaced meanwhile.
+// build names the executable that runs, of which the file may have been replaced
+// meanwhile: by the hash of its content that go build has left in it, or by another
+// where it was linked without.
 func build() (string, error) {
-	f, err := os.Open("/proc/self/exe")
+	hash, err := buildID(ownFile)
+	if err == nil && hash == "" {
+		hash, err = contentHash()
+	}
 	if err != nil {
-		return "", fmt.Errorf("read this program's own file: %w", err)
+		err = fmt.Errorf("read this program's own file: %w", err)
+	}
+	return hash, err
+}
+
+const ownFile = "/proc/self/exe"
+
+// buildID is the last of the hashes in the note that the Go linker writes
+// (cmd/go/internal/work/buildid.go), "" if it was told to write something else.
+func buildID(path string) (string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	note := f.Section(".note.go.buildid")
+	if note == nil {
+		return "", nil
+	}
+	b, err := note.Data()
+	const head = 16 // sizes of a name and of the id, a type, and the name, "Go"
+	if err != nil || len(b) < head {
+		return "", err
+	}
+	id := strings.TrimRight(string(b[head:]), "\x00")
+	if i := strings.LastIndexByte(id, '/'); i >= 0 {
+		return id[i+1:], nil
+	}
+	return "", nil
+}
+
+func contentHash() (string, error) {
+	f, err := os.Open(ownFile)
+	if err != nil {
+		return "", err
 	}
 	defer f.Close()
 	h := xxh3.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return "", fmt.Errorf("read this program's own file: %w", err)
+		return "", err
 	}
 	sum := h.Sum128().Bytes()
 	return hex.EncodeToString(sum[:]), nil

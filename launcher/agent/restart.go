@@ -19,23 +19,9 @@ import (
 	"github.com/gompirun/gompirun/launcher/rpc"
 )
 
-// open reads what a restart begins with.
-func open(r rpc.Restart) (*store.Store, *store.Generation, *image.Pod, error) {
-	st, err := store.Open(r.Dir)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	g, err := st.Load(r.Generation)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	im, _, err := ckptlib.LoadImage(g, r.Pod.ID, r.PathMap)
-	return st, g, im, err
-}
-
-// verify looks whether a pod can be restarted here, and touches nothing.
+// verify looks whether a pod can be restarted here.
 func (a *agent) verify(_ context.Context, r rpc.Restart) (rpc.Verified, error) {
-	_, _, im, err := open(r)
+	im, err := a.begin(r)
 	if err != nil {
 		return rpc.Verified{}, err
 	}
@@ -43,13 +29,43 @@ func (a *agent) verify(_ context.Context, r rpc.Restart) (rpc.Verified, error) {
 	return rpc.Verified{Processes: len(im.Processes), Warnings: warnings}, err
 }
 
+// begin reads the image of a pod, and begins the restart if it is to be one.
+func (a *agent) begin(r rpc.Restart) (*image.Pod, error) {
+	st, err := store.Open(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	g, err := st.Load(r.Generation)
+	if err != nil {
+		return nil, err
+	}
+	if r.DryRun {
+		im, _, err := ckptlib.LoadImage(g, r.Pod.ID, r.PathMap)
+		return im, err
+	}
+	a.notePod(r.Pod)
+	config := a.config(r.Pod, r.FilePolicy)
+	if config.JobAddrs, err = jobAddrs(st); err != nil {
+		return nil, err
+	}
+	config.PathMap, config.Lazy, config.Lost = r.PathMap, r.Lazy, a.lose
+	restart, err := ckptlib.Begin(config, st, g)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	a.restart = restart
+	a.mu.Unlock()
+	return restart.Image(), nil
+}
+
 // rebuild makes the pod anew, all but its connections.
-func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
-	st, g, im, err := open(r)
+func (a *agent) rebuild(context.Context, nothing) (rpc.Rebuilt, error) {
+	restart, err := a.rebuilt()
 	if err != nil {
 		return rpc.Rebuilt{}, err
 	}
-	a.notePod(r.Pod)
+	im := restart.Image()
 	streams := map[string][3]*os.File{}
 	names := streamsOf(im)
 	for _, name := range names {
@@ -63,18 +79,9 @@ func (a *agent) rebuild(_ context.Context, r rpc.Restart) (rpc.Rebuilt, error) {
 		streams[name] = p.pod
 		a.attach(p)
 	}
-	config := a.config(r.Pod, r.FilePolicy)
-	if config.JobAddrs, err = jobAddrs(st); err != nil {
+	if err := restart.Rebuild(streams); err != nil {
 		return rpc.Rebuilt{}, err
 	}
-	config.PathMap, config.Lazy, config.Lost = r.PathMap, r.Lazy, a.lose
-	restart, err := ckptlib.Restore(config, st, g, streams)
-	if err != nil {
-		return rpc.Rebuilt{}, err
-	}
-	a.mu.Lock()
-	a.restart = restart
-	a.mu.Unlock()
 	out := rpc.Rebuilt{
 		Addrs:   conn.Addrs{Inet: restart.Address(unix.AF_INET), Inet6: restart.Address(unix.AF_INET6)},
 		Streams: names,
@@ -162,7 +169,9 @@ func (a *agent) resumeRestart(context.Context, nothing) (nothing, error) {
 	a.restart = nil
 	a.mu.Unlock()
 	a.attachTerminals(p)
-	return nothing{}, a.adopt(p)
+	err = a.adopt(p)
+	p.ReadBehind()
+	return nothing{}, err
 }
 
 func (a *agent) abortRestart(context.Context, nothing) (nothing, error) {

@@ -46,7 +46,7 @@ const (
 	Discard    = "discard"     // nothing -> nothing: what prepare has left, after the last try
 
 	Verify        = "verify"         // Restart -> Verified
-	Rebuild       = "rebuild"        // Restart -> Rebuilt
+	Rebuild       = "rebuild"        // nothing -> Rebuilt
 	Connect       = "connect"        // Connections -> nothing
 	RefillConns   = "refill-conns"   // nothing -> nothing
 	ResumeRestart = "resume-restart" // nothing -> nothing

@@ -197,6 +197,8 @@ type Restart struct {
 	PathMap []string `json:"path_map,omitempty"`
 	// Lazy has the pod run before its memory is read.
 	Lazy bool `json:"lazy,omitempty"`
+	// DryRun says that nothing comes after Verify.
+	DryRun bool `json:"dry_run,omitempty"`
 }
 
 // Lost says why a pod is about to be ended by its agent; Kind is that of an

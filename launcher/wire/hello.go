@@ -11,7 +11,7 @@ import (
 type Hello struct {
 	Protocol int    `json:"protocol"`
 	Version  string `json:"version"` // of gompirun
-	Build    string `json:"build"`   // xxh3-128 of the executable, in hex
+	Build    string `json:"build"`   // a hash of the executable
 	Arch     string `json:"arch"`
 	Kernel   string `json:"kernel"` // such as 6.1.0-18-amd64
 	HostName string `json:"host_name"`

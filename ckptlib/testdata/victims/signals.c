@@ -88,6 +88,7 @@ int main(void) {
 	action(SIGUSR1, 0x20000000 | 0x800, handler); // SA_EXPOSE_TAGBITS, which not every kernel keeps
 	action(SIGPIPE, 0, SIG_IGN);
 	action(SIGTTOU, SA_RESTART, SIG_IGN);
+	action(SIGTRAP, 0, SIG_IGN);
 	action(SIGCHLD, SA_NOCLDWAIT | SA_NOCLDSTOP, SIG_DFL);
 	action(SIGWINCH, SA_NODEFER, handler);
 	for (int s = SIGRTMIN + 10; s <= SIGRTMAX; s += 3)
