@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -147,7 +148,9 @@ func makeTimers(r *tracer.Remote, p *image.Process) error {
 	}
 	_, err := r.Syscall(unix.SYS_PRCTL, prTimerCreateRestoreIDs, 1)
 	exact := err == nil
-	for _, t := range p.Timers.POSIX {
+	// Without that ids only go up, and the kernel lists the newest timer first.
+	timers := slices.SortedFunc(slices.Values(p.Timers.POSIX), func(a, b image.PosixTimer) int { return a.ID - b.ID })
+	for _, t := range timers {
 		if err := makeTimer(r, t, exact); err != nil {
 			return err
 		}
