@@ -111,10 +111,15 @@ func (e Ends) MarshalBinary() ([]byte, error) {
 // UnmarshalBinary implements encoding.BinaryUnmarshaler. An address that is not
 // valid comes back as the unspecified one of IPv6.
 func (e *Ends) UnmarshalBinary(b []byte) error {
-	if len(b) == 0 || len(b) < 1+int(b[0]) || (len(b)-1-int(b[0]))%endSize != 0 {
-		return errors.New("these are no ends of connections")
+	errNone := errors.New("these are no ends of connections")
+	if len(b) == 0 {
+		return errNone
 	}
-	net, b := string(b[1:1+b[0]]), b[1+int(b[0]):]
+	begin := 1 + int(b[0])
+	if len(b) < begin || (len(b)-begin)%endSize != 0 {
+		return errNone
+	}
+	net, b := string(b[1:begin]), b[begin:]
 	*e = make(Ends, 0, len(b)/endSize)
 	for ; len(b) > 0; b = b[endSize:] {
 		*e = append(*e, End{

@@ -251,6 +251,7 @@ func FuzzEnds(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{0})
 	f.Add([]byte{200, 'x'})
+	f.Add(append([]byte{255}, make([]byte, 255)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var ends, back Ends
 		if ends.UnmarshalBinary(b) != nil {

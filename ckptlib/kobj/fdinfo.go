@@ -3,6 +3,7 @@ package kobj
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -77,11 +78,33 @@ func (i FDInfo) Uint(key string, base int) (uint64, error) {
 
 // ReadFDInfo reads the fdinfo of a process's descriptor.
 func ReadFDInfo(pid, num int) (FDInfo, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, num))
+	text, err := readProc(fmt.Sprintf("/proc/%d/fdinfo/%d", pid, num))
 	if err != nil {
 		return FDInfo{}, fmt.Errorf("read fdinfo of descriptor %d of process %d: %w", num, pid, err)
 	}
 	return ParseFDInfo(string(text))
+}
+
+// readProc is os.ReadFile without the calls by which that finds out what file it has.
+// The pod stands still until this has been done for every descriptor.
+func readProc(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var text []byte
+	for {
+		text = slices.Grow(text, 512)
+		n, err := unix.Read(fd, text[len(text):cap(text)])
+		if err != nil {
+			return nil, &os.PathError{Op: "read", Path: path, Err: err}
+		}
+		if n == 0 {
+			return text, nil
+		}
+		text = text[:len(text)+n]
+	}
 }
 
 // ReadSource looks at a descriptor of a stopped process from outside. It takes
@@ -108,17 +131,19 @@ func (s *Source) read() error {
 
 // look fills in all but FD, which is open.
 func (s *Source) look() error {
-	var err error
-	// The link is read in the process, not here: files that only differ in how
-	// they were opened (/dev/tty) have the holder's name there.
-	if s.Link, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", s.PID, s.Num)); err != nil {
-		return err
-	}
-	if err := unix.Fstat(s.FD, &s.Stat); err != nil {
-		return fmt.Errorf("stat %s: %w", s.Link, err)
+	err := unix.Fstat(s.FD, &s.Stat)
+	if err != nil {
+		return fmt.Errorf("stat it: %w", err)
 	}
 	if s.Flags, err = unix.FcntlInt(uintptr(s.FD), unix.F_GETFL, 0); err != nil {
-		return fmt.Errorf("get the flags of %s: %w", s.Link, err)
+		return fmt.Errorf("get its flags: %w", err)
+	}
+	if s.Stat.Mode&unix.S_IFMT == unix.S_IFSOCK && s.Flags&unix.O_PATH == 0 {
+		s.Link = fmt.Sprintf("socket:[%d]", s.Stat.Ino) // sockfs_dname, and there may be very many
+	} else if s.Link, err = os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", s.PID, s.Num)); err != nil {
+		// It is read in the process, not here: files that only differ in how they
+		// were opened (/dev/tty) have the holder's name there.
+		return err
 	}
 	s.Info, err = ReadFDInfo(s.PID, s.Num)
 	return err
