@@ -105,14 +105,19 @@ func restoreIDs(r *tracer.Remote, c *image.Creds) error {
 	return err
 }
 
-// membarrierGetRegistrations is MEMBARRIER_CMD_GET_REGISTRATIONS of
-// membarrier(2), whose answer is the mask of the commands that registered.
-const membarrierGetRegistrations = 1 << 9
+// Commands of membarrier(2). GET_REGISTRATIONS answers with the mask of the commands
+// that registered, QUERY with that of all there are.
+const (
+	membarrierQuery            = 0
+	membarrierGetRegistrations = 1 << 9
+	membarrierRegister         = 1<<2 | 1<<4 | 1<<6 | 1<<8
+)
 
 const archGetXCompPerm, archReqXCompPerm, xfeatureTileData = 0x1022, 0x1023, 18
 
 // capturePrctl notes the state of prctl(2) and its kin for the process.
 func capturePrctl(b *tracer.Batch, t *Task, p *image.Process) error {
+	var barriers uint64
 	err := errors.Join(
 		b.Ask(0, func(ret uint64, _ []byte, err error) error {
 			p.Prctl.Dumpable = int(ret)
@@ -136,9 +141,18 @@ func capturePrctl(b *tracer.Batch, t *Task, p *image.Process) error {
 			return nil
 		}, unix.SYS_ARCH_PRCTL, archGetXCompPerm, tracer.Out),
 		b.Ask(0, func(ret uint64, _ []byte, err error) error {
-			if err == nil { // kernels before 6.3 do not tell
-				p.Prctl.Membarrier = ret
+			if err == nil {
+				barriers = ret
 			}
+			return nil
+		}, unix.SYS_MEMBARRIER, membarrierQuery, 0, 0),
+		b.Ask(0, func(ret uint64, _ []byte, err error) error {
+			if err != nil {
+				// Kernels before 6.3 do not tell. One registration too many harms nobody, one
+				// that is missing is an error where the program expects none.
+				ret = barriers & membarrierRegister
+			}
+			p.Prctl.Membarrier = ret
 			return nil
 		}, unix.SYS_MEMBARRIER, membarrierGetRegistrations, 0, 0),
 	)
