@@ -8,7 +8,7 @@
 //	names/   virtual addresses of moved pods       probe/  what this host allows
 //
 // This package puts them together: Pod for a running pod, Checkpoint from
-// Suspend to Write, Restart from Restore to Resume. The order of phases, and
+// Suspend to Write, Restart from Begin to Resume. The order of phases, and
 // that all pods are in the same one, is the caller's to keep.
 //
 // Between Suspend and Resume every thread of the pod is in a ptrace stop of the
