@@ -116,7 +116,7 @@ func (r *report) save(dir string) error {
 }
 
 // fileTime is how names of results tell the time of their run.
-const fileTime = "20060102T1504Z"
+const fileTime = "20060102T150405Z"
 
 // save leaves results in a directory: their values as JSON, tables as Markdown and
 // a picture as SVG.
