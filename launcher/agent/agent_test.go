@@ -299,3 +299,15 @@ func TestProbeMakesAndRemovesAPod(t *testing.T) {
 		}
 	}
 }
+
+func TestTooFewDescriptorsHaveARemedy(t *testing.T) {
+	for _, tt := range []struct {
+		err  error
+		want bool
+	}{{fmt.Errorf("look: %w", unix.EMFILE), true}, {unix.ENOENT, false}, {nil, false}} {
+		got := tooMany(tt.err)
+		if !errors.Is(got, tt.err) || got != nil && strings.Contains(got.Error(), "ulimit -n") != tt.want {
+			t.Errorf("tooMany(%v) = %v, want a remedy: %t", tt.err, got, tt.want)
+		}
+	}
+}

@@ -140,7 +140,8 @@ func (a *agent) elect(context.Context, nothing) (conn.Ends, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.Ends()
+	ends, err := c.Ends()
+	return ends, tooMany(err)
 }
 
 func (a *agent) pair(_ context.Context, partners []conn.Partner) (nothing, error) {

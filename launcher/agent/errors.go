@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 
 	"golang.org/x/sys/unix"
 
@@ -44,4 +45,15 @@ func execKind(e *pod.ExecError) string {
 		return wire.KindMissing
 	}
 	return wire.KindNotExec
+}
+
+// tooMany adds a remedy where this process ran out of descriptors: electing makes one
+// of each of the job's open files, 16 000 where 128 ranks of one host are connected all
+// with all.
+func tooMany(err error) error {
+	var limit unix.Rlimit
+	if !errors.Is(err, unix.EMFILE) || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return err
+	}
+	return fmt.Errorf("%w\n  the agent needs a descriptor for each open file and socket of the job on this host, and may have %d: raise the limit (ulimit -n), or use more hosts", err, limit.Cur)
 }
