@@ -72,7 +72,7 @@ func TestResultsAreFilesNamedByTheTime(t *testing.T) {
 	if err := example().save(dir); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "20261122T1805Z.json"))
+	b, err := os.ReadFile(filepath.Join(dir, "20261122T180500Z.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestResultsAreFilesNamedByTheTime(t *testing.T) {
 		t.Errorf("the median of what was saved = %v, want 20", got)
 	}
 	for _, ext := range []string{".md", ".svg"} {
-		if _, err := os.Stat(filepath.Join(dir, "20261122T1805Z"+ext)); err != nil {
+		if _, err := os.Stat(filepath.Join(dir, "20261122T180500Z"+ext)); err != nil {
 			t.Error(err)
 		}
 	}
