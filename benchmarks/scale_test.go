@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"math"
 	"os"
 	"os/exec"
@@ -106,12 +105,7 @@ func TestSmallJobsAreMeasuredOnTestHosts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: test hosts are network namespaces")
 	}
-	dir := t.TempDir()
-	for program, pkg := range map[string]string{"gompirun": "../cmd/gompirun", "benchmarks": "."} {
-		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, program), pkg).CombinedOutput(); err != nil {
-			t.Fatalf("go build %s: %v\n%s", pkg, err, out)
-		}
-	}
+	dir := build(t)
 	work, results := filepath.Join(dir, "work"), filepath.Join(dir, "results")
 	if err := os.Mkdir(work, 0o755); err != nil {
 		t.Fatal(err)
@@ -125,18 +119,8 @@ func TestSmallJobsAreMeasuredOnTestHosts(t *testing.T) {
 	if left, err := os.ReadDir(work); err != nil || len(left) > 0 {
 		t.Errorf("%v (%v) is left in %s", left, err, work)
 	}
-	files, err := filepath.Glob(filepath.Join(results, "*-scale.json"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("the results are the files %v (%v), want one", files, err)
-	}
-	b, err := os.ReadFile(files[0])
-	if err != nil {
-		t.Fatal(err)
-	}
 	var r scaleReport
-	if err := json.Unmarshal(b, &r); err != nil {
-		t.Fatal(err)
-	}
+	onlyResult(t, filepath.Join(results, "*-scale.json"), &r)
 	if len(r.Points) != 4 || len(r.LeftOut) != 0 {
 		t.Fatalf("%d points were measured and %d left out, want 4 and none", len(r.Points), len(r.LeftOut))
 	}

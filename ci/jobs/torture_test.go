@@ -87,11 +87,7 @@ type torment struct {
 // begin runs gompirun with an input.
 func (m *torment) begin(head int, env []string, args ...string) {
 	m.t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		m.t.Fatal(err)
-	}
-	m.t.Cleanup(func() { w.Close() })
+	r, w := m.pipe()
 	m.head, m.in = head, w
 	m.run = m.startWith(r, head, env, args...)
 	r.Close()

@@ -11,8 +11,8 @@ const (
 )
 
 // Match finds the connections among all ends of a job, which are by pod, and tells
-// for each, in the same order, where its partner is. Two ends are one connection when each has the
-// other's addresses. Where both addresses are known to several hosts (loopback, the
+// for each, in the same order, where its partner is. Two ends are one connection when
+// each has the other's addresses. Where both addresses are known to several hosts (loopback, the
 // bridges of containers) the two must be in one network namespace; an end that
 // could be paired with several is paired with none. Ends with no partner lead
 // outside of the job, or to a process that is gone, or listen, or no program has

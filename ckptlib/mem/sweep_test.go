@@ -17,15 +17,11 @@ func TestPagesProtectedBeforeASweepFailsAreLost(t *testing.T) {
 	if err := Probe(); err != nil {
 		t.Skipf("page tracking needs Linux 6.7: %v", err)
 	}
-	fd, _, e := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK|uffdUserModeOnly, 0, 0)
-	if e != 0 {
-		t.Fatal(e)
-	}
-	w := &Tracker{fd: int(fd), watched: map[uint64]bool{}, resting: map[uint64]int{}, hot: map[uint64]int{}}
-	defer w.Close()
-	if err := w.handshake(); err != nil {
+	w, err := ownTracker()
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer w.Close()
 	const pages = 8
 	b := mmap(t, -1, pages, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	for i := range pages {

@@ -71,6 +71,12 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 	if _, cerr := r.Syscall(unix.SYS_CLOSE, theirs); cerr != nil {
 		err = errors.Join(err, cerr)
 	}
+	return newTracker(fd, err)
+}
+
+// newTracker makes a Tracker of a userfaultfd, which is its own from here on; err is
+// that of making the descriptor.
+func newTracker(fd int, err error) (*Tracker, error) {
 	t := &Tracker{fd: fd, watched: map[uint64]bool{}, resting: map[uint64]int{}, hot: map[uint64]int{}}
 	if err == nil {
 		err = t.handshake()
@@ -85,7 +91,7 @@ func NewTracker(r *tracer.Remote, pid int) (*Tracker, error) {
 func (t *Tracker) handshake() error {
 	arg := uffdAPIArg{API: uffdAPI, Features: uffdFeatureWPAsync | uffdFeatureFaultWP}
 	if err := t.ioctl("UFFDIO_API", uffdioAPI, unsafe.Pointer(&arg)); err != nil {
-		return fmt.Errorf("%w: %w (Linux 6.7 does)", ErrUntracked, err)
+		return fmt.Errorf("%w (Linux 6.7 does)", err)
 	}
 	return nil
 }

@@ -13,26 +13,31 @@ import (
 // Probe tells whether this kernel tracks pages for this user, nil if so.
 func Probe() error { return tracked() }
 
-var tracked = sync.OnceValue(func() (err error) {
-	fd, _, e := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK|uffdUserModeOnly, 0, 0)
-	if e != 0 {
-		return fmt.Errorf("%w: userfaultfd: %w", ErrUntracked, e)
-	}
-	t := &Tracker{fd: int(fd), watched: map[uint64]bool{}}
-	defer t.Close()
-	if err := t.handshake(); err != nil {
+var tracked = sync.OnceValue(func() error {
+	t, err := ownTracker()
+	if err != nil {
 		return err
 	}
+	defer t.Close()
 	if err := t.follows(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUntracked, err)
 	}
 	return nil
 })
 
+// ownTracker makes a Tracker for this process.
+func ownTracker() (*Tracker, error) {
+	fd, _, e := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC|unix.O_NONBLOCK|uffdUserModeOnly, 0, 0)
+	if e != 0 {
+		return nil, fmt.Errorf("%w: userfaultfd: %w", ErrUntracked, e)
+	}
+	return newTracker(int(fd), nil)
+}
+
 // follows moves a watched page of this process, and tells whether it counts as
 // changed where it is then. From Linux 6.7 until "mm: clear uffd-wp PTE/PMD state on
-// mremap()" (6.13 and later ones of the long-term series) it kept its mark, and what was written to it
-// there went unseen.
+// mremap()" (6.13 and later ones of the long-term series) it kept its mark, and what
+// was written to it there went unseen.
 func (t *Tracker) follows() (err error) {
 	const all = 2 * PageSize
 	from, err := unix.MmapPtr(-1, 0, nil, all, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)

@@ -68,8 +68,8 @@ func build() (string, error) {
 
 const ownFile = "/proc/self/exe"
 
-// buildID is the last of the hashes in the note that the Go linker writes
-// (cmd/go/internal/work/buildid.go), "" if it was told to write something else.
+// buildID is the last of the hashes in the note that the Go linker writes, the one of
+// the content (go tool buildid), "" if it was told to write something else.
 func buildID(path string) (string, error) {
 	f, err := elf.Open(path)
 	if err != nil {

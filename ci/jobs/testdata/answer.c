@@ -1,20 +1,14 @@
 /* The other one of two programs of a job; see ask.c. */
 #include "leave.h"
+#include "part.h"
 
 #include <stdio.h>
 
 int main(int argc, char **argv)
 {
-    int rank, ranks, mine, first, ended = 0, *part, found;
+    int ended = 0;
     long number, count[2] = {0, 0}, all[2] = {0, 0};
-    MPI_Comm own;
-    MPI_Init(&argc, &argv);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_APPNUM, &part, &found);
-    MPI_Comm_split(MPI_COMM_WORLD, found ? *part : -1, rank, &own);
-    MPI_Comm_size(own, &mine);
-    MPI_Comm_rank(own, &first);
+    enter(&argc, &argv);
     while (ended < ranks - mine) {
         MPI_Status from;
         int n;
@@ -30,8 +24,8 @@ int main(int argc, char **argv)
         MPI_Send(&number, 1, MPI_LONG, from.MPI_SOURCE, 2, MPI_COMM_WORLD);
     }
     MPI_Reduce(count, all, 2, MPI_LONG, MPI_SUM, 0, own);
-    if (first == 0)
-        printf("%s, program %d, %d ranks: %ld numbers, of sum %ld\n", getenv("PART"), *part, mine, all[0], all[1]);
+    if (place == 0)
+        printf("%s, program %d, %d ranks: %ld numbers, of sum %ld\n", getenv("PART"), part, mine, all[0], all[1]);
     fflush(stdout);
     leave();
 }

@@ -5,22 +5,16 @@
    usage: ask NUMBERS FILE : answer */
 #include "hold.h"
 #include "leave.h"
+#include "part.h"
 
 #include <stdio.h>
 
 int main(int argc, char **argv)
 {
-    int rank, ranks, mine, *part, found;
     long right = 0, all = 0;
-    MPI_Comm own;
     if (argc != 3)
         return 2;
-    MPI_Init(&argc, &argv);
-    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-    MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_APPNUM, &part, &found);
-    MPI_Comm_split(MPI_COMM_WORLD, found ? *part : -1, rank, &own);
-    MPI_Comm_size(own, &mine);
+    enter(&argc, &argv);
     for (long n = 1; n <= atol(argv[1]); n++) {
         long number = n * mine + rank, square;
         int whom = mine + (int)(n % (ranks - mine));
@@ -37,8 +31,8 @@ int main(int argc, char **argv)
     for (int whom = mine; whom < ranks; whom++)
         MPI_Send(NULL, 0, MPI_LONG, whom, 1, MPI_COMM_WORLD);
     MPI_Reduce(&right, &all, 1, MPI_LONG, MPI_SUM, 0, own);
-    if (rank == 0) {
-        printf("%s, program %d, %d ranks: %ld right squares\n", getenv("PART"), *part, mine, all);
+    if (place == 0) {
+        printf("%s, program %d, %d ranks: %ld right squares\n", getenv("PART"), part, mine, all);
         printf(" Verification    = %24s\n", all == mine * atol(argv[1]) ? "SUCCESSFUL" : "UNSUCCESSFUL");
     }
     fflush(stdout);
