@@ -152,10 +152,16 @@ func (t *Terminal) Resize(w *unix.Winsize) error {
 	return t.control(func(fd int) error { return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, w) })
 }
 
-// Redraw tells the foreground processes that the window has changed even if its
-// size has not: it is another window.
-func (t *Terminal) Redraw() error {
+// Redraw sets the size of another window: the foreground processes are told even
+// if it has the size of the one before. They are told once, as more signals than are
+// needed do harm: haskeline, ghci's reader of lines, loses the keys that come at
+// the same moment as one.
+func (t *Terminal) Redraw(w *unix.Winsize) error {
 	return t.control(func(fd int) error {
+		had, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ)
+		if err != nil || *had != *w {
+			return errors.Join(err, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, w))
+		}
 		pgid, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
 		if err != nil || pgid <= 0 {
 			return err // it is nobody's controlling terminal

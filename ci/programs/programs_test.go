@@ -114,6 +114,9 @@ type program struct {
 	files map[string]string
 	// before the first checkpoint, and after the last restart.
 	before, after []step
+	// redraws is what it shows by itself in another window, before it takes keys; "" if
+	// that need not be awaited.
+	redraws string
 }
 
 func (p *program) test(t *testing.T) {
@@ -140,6 +143,7 @@ func (p *program) test(t *testing.T) {
 		s.Kill()
 		s = screentest.Start(t, d.command("restart", "ckpt"), window[0], window[1])
 		t.Logf("%s", s.Await(fmt.Sprintf(`checkpoint %d restarted.*\n`, gen+1)))
+		s.Await(p.redraws)
 	}
 	play(s, p.after)
 }

@@ -75,11 +75,11 @@ func (a *agent) resize(_ context.Context, r rpc.ResizeRequest) (nothing, error) 
 	if s == nil || s.terminal == nil {
 		return nothing{}, nil
 	}
-	err := s.terminal.Resize(winsize(r.Window))
-	if err == nil && r.Redraw {
-		err = s.terminal.Redraw()
+	set := s.terminal.Resize
+	if r.Redraw {
+		set = s.terminal.Redraw
 	}
-	return nothing{}, err
+	return nothing{}, set(winsize(r.Window))
 }
 
 // attachTerminals connects the terminals of a pod that has been restarted.

@@ -158,6 +158,22 @@ func TestTerminalIsRestoredIntoAnotherOne(t *testing.T) {
 	})
 }
 
+// A program in another window is told so once, whether or not that has another size.
+func TestProgramIsToldOnceOfAnotherWindow(t *testing.T) {
+	d := newDesk(t, nil)
+	s := d.start(24, 80, "--ckpt-dir", "c", "perl", "-e", `$|=1; $SIG{WINCH}=sub{$n++; print "now $n\n"}; print "up\n"; print "told $n\n" while <STDIN>`)
+	s.Await(`up\r\n`)
+	for i, window := range [][2]uint16{{24, 80}, {33, 99}, {33, 99}} {
+		d.checkpoint()
+		s.Kill()
+		s = d.start(window[0], window[1], "restart", "c")
+		s.Await(fmt.Sprintf(`now %d\r\n`, i+1))
+		if told := s.Ask("", `told (\d+)\r\n`); told != fmt.Sprint(i+1) {
+			t.Errorf("in window %d of %v the program has been told %s times of another one, want %d", i+1, window, told, i+1)
+		}
+	}
+}
+
 // What has been typed and not been read lies in the kernel.
 func TestWhatIsTypedAheadIsKept(t *testing.T) {
 	atDesks(t, func(t *testing.T, d desk) {
