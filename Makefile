@@ -34,9 +34,9 @@ test-programs:
 	$(MAKE) $(BIN)/gompirun
 	GOMPIRUN_PROGRAMS=all $(GO) test -count=1 -timeout 60m -v ./ci/programs
 
-# 128 ranks on 32 test hosts, both MPIs; ci/test has the same tree with fewer.
+# 128 ranks on 32 test hosts, both MPIs: the tree, which ci/test has too, and NAS programs.
 test-scale: setup build
-	$(GO) test -count=1 -timeout 90m -v ./ci/jobs -run 'TestTree|TestNASProgramsOfManyRanks' -args -scale.ranks 128
+	$(GO) test -count=1 -timeout 90m -v ./ci/jobs -run 'TestTree|TestNASProgramsOfManyRanks' -args -scale.nas
 
 lint:
 	ci/lint

@@ -219,7 +219,11 @@ type ProcessInfo struct {
 	Name    string `json:"name"`
 }
 
-// Processes lists the processes of a pod that are alive.
+// Init is the pid, as the agent sees it, of the process from which all of the pod
+// descend.
+func (p *Pod) Init() int { return p.pod.Init }
+
+// Processes lists the processes of a pod that are alive, but for its init.
 func (p *Pod) Processes() ([]ProcessInfo, error) {
 	var out []ProcessInfo
 	var visit func(pid int)

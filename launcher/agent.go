@@ -21,7 +21,7 @@ type Agent struct {
 	// Real are the addresses of its host, the one that others reach it by first.
 	Real []netip.Addr
 
-	pulse  bool // it is to relieve its host
+	relief rpc.Relief
 	conn   *wire.Conn
 	proc   process
 	job    *Job

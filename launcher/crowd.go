@@ -7,6 +7,7 @@ import (
 
 	"github.com/gompirun/gompirun/launcher/flags"
 	"github.com/gompirun/gompirun/launcher/mpi"
+	"github.com/gompirun/gompirun/launcher/rpc"
 )
 
 // A crowd is a host with more ranks than processors. Ranks that wait for a message
@@ -14,7 +15,7 @@ import (
 // all wait for the kernel's next tick.
 type crowd struct {
 	host              string
-	agent             *Agent // of its first pod
+	agents            []*Agent // of its pods
 	ranks, processors int
 }
 
@@ -28,8 +29,9 @@ func (j *Job) crowded(hostOf []int) []crowd {
 	for pod, h := range hostOf {
 		a := j.agents[pod]
 		if hosts[h] == nil {
-			hosts[h] = &crowd{host: a.Host.Name, agent: a, processors: a.Hello.Processors}
+			hosts[h] = &crowd{host: a.Host.Name, processors: a.Hello.Processors}
 		}
+		hosts[h].agents = append(hosts[h].agents, a)
 		hosts[h].ranks += j.record.Pods[pod].Ranks
 	}
 	var out []crowd
@@ -38,7 +40,7 @@ func (j *Job) crowded(hostOf []int) []crowd {
 			out = append(out, *c)
 		}
 	}
-	slices.SortFunc(out, func(a, b crowd) int { return a.agent.Pod - b.agent.Pod })
+	slices.SortFunc(out, func(a, b crowd) int { return a.agents[0].Pod - b.agents[0].Pod })
 	return out
 }
 
@@ -48,15 +50,20 @@ func (j *Job) relieve(full []crowd) {
 	if len(full) == 0 {
 		return
 	}
-	switch said, yes := mpi.Yields(j.record.Family, j.record.Env); {
-	case yes:
-		j.say("%s; ranks that wait yield (mpi_yield_when_idle)", crowds(full))
-	case !said:
-		for _, c := range full {
-			c.agent.pulse = true
-		}
-		j.say("%s; the kernel is made to switch between them more often", crowds(full))
+	said, yes := mpi.Yields(j.record.Family, j.record.Env)
+	if said && !yes {
+		return
 	}
+	for _, c := range full {
+		for i, a := range c.agents {
+			a.relief = rpc.Relief{Slack: true, Slices: !yes, Pulse: !yes && i == 0}
+		}
+	}
+	how := "the kernel is made to switch between them more often"
+	if yes {
+		how = "ranks that wait yield (mpi_yield_when_idle)"
+	}
+	j.say("%s; %s, and timers may be a millisecond late", crowds(full), how)
 }
 
 // crowds names the hosts, the first ones of many.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/gompirun/gompirun/launcher/flags"
 	"github.com/gompirun/gompirun/launcher/hosts"
+	"github.com/gompirun/gompirun/launcher/rpc"
 	"github.com/gompirun/gompirun/launcher/wire"
 )
 
@@ -20,12 +21,12 @@ func TestHostsWithMoreRanksThanProcessorsAreRelieved(t *testing.T) {
 		ranks      []int // of each pod
 		hostOf     []int
 		processors []int
-		pulse      string // a letter for each pod
+		relief     string // a letter for each pod
 		says       string
 	}{
 		{"enough processors", flags.MPICH, flags.YieldAuto, nil, []int{2, 2}, []int{0, 1}, []int{2, 2}, "..", ""},
 		{"one host of two", flags.MPICH, flags.YieldAuto, nil, []int{2, 3}, []int{0, 1}, []int{2, 2}, ".p", "b has 3 ranks on 2 processors; the kernel is"},
-		{"two pods on a host", flags.MPICH, flags.YieldAuto, nil, []int{2, 2}, []int{0, 0}, []int{2}, "p.", "a has 4 ranks on 2 processors; the kernel is"},
+		{"two pods on a host", flags.MPICH, flags.YieldAuto, nil, []int{2, 2}, []int{0, 0}, []int{2}, "pl", "a has 4 ranks on 2 processors; the kernel is"},
 		{
 			"many", flags.MPICH, flags.YieldAuto, nil,
 			[]int{2, 2, 2, 2, 2},
@@ -36,7 +37,7 @@ func TestHostsWithMoreRanksThanProcessorsAreRelieved(t *testing.T) {
 		},
 		{"unwanted", flags.MPICH, flags.YieldNo, nil, []int{4}, []int{0}, []int{2}, ".", ""},
 		{"wanted all the same", flags.MPICH, flags.YieldYes, nil, []int{2}, []int{0}, []int{2}, "p", "a has 2 ranks on 2 processors; the kernel is"},
-		{"ranks that yield", flags.OpenMPI, flags.YieldAuto, []string{yields + "=1"}, []int{4}, []int{0}, []int{2}, ".", "a has 4 ranks on 2 processors; ranks that wait yield"},
+		{"ranks that yield", flags.OpenMPI, flags.YieldAuto, []string{yields + "=1"}, []int{4}, []int{0}, []int{2}, "s", "a has 4 ranks on 2 processors; ranks that wait yield"},
 		{"ranks that shall not", flags.OpenMPI, flags.YieldAuto, []string{yields + "=0"}, []int{4}, []int{0}, []int{2}, ".", ""},
 		{"ranks that were not told", flags.OpenMPI, flags.YieldAuto, nil, []int{4}, []int{0}, []int{2}, "p", "a has 4 ranks on 2 processors; the kernel is"},
 		{"no ranks", flags.MPINone, flags.YieldYes, nil, []int{1}, []int{0}, []int{1}, ".", ""},
@@ -52,12 +53,14 @@ func TestHostsWithMoreRanksThanProcessorsAreRelieved(t *testing.T) {
 			}
 			j.relieve(j.crowded(tt.hostOf))
 			j.stderr.flush(t.Context())
-			pulse := ""
+			// p: has a pulse; l: long slices, for another one has; s: slack only
+			letter := map[rpc.Relief]string{{}: ".", {Slack: true}: "s", {Slack: true, Slices: true}: "l", {Slack: true, Slices: true, Pulse: true}: "p"}
+			relief := ""
 			for _, a := range j.agents {
-				pulse += map[bool]string{true: "p", false: "."}[j.podOf(a).Pulse]
+				relief += letter[j.podOf(a).Relief]
 			}
-			if pulse != tt.pulse {
-				t.Errorf("pods with a pulse: %q, want %q", pulse, tt.pulse)
+			if relief != tt.relief {
+				t.Errorf("the pods' relief is %q, want %q", relief, tt.relief)
 			}
 			if got := said.String(); (got == "") != (tt.says == "") || !strings.HasPrefix(got, strings.TrimSuffix("gompirun: "+tt.says, "gompirun: ")) {
 				t.Errorf("the user was told %q, want %q", got, tt.says)

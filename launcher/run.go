@@ -233,7 +233,7 @@ func unzoned(list []netip.Addr) []netip.Addr {
 // podOf is what the agent of a pod has to know.
 func (j *Job) podOf(a *Agent) rpc.Pod {
 	p := j.record.Pods[a.Pod]
-	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real, Pulse: a.pulse}
+	return rpc.Pod{ID: p.ID, HostName: p.HostName, Virtual: p.Addresses, Real: a.Real, Relief: a.relief}
 }
 
 func (j *Job) startPods(ctx context.Context) error {

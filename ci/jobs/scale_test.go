@@ -10,7 +10,10 @@ import (
 	"time"
 )
 
-var scaleRanks = flag.Int("scale.ranks", 0, "`ranks` of jobs over 32 hosts, with NAS programs; 0: 64, and without those")
+var (
+	scaleRanks = flag.Int("scale.ranks", 128, "`ranks` of jobs over 32 hosts")
+	scaleNAS   = flag.Bool("scale.nas", false, "run NAS programs of that many ranks as well")
+)
 
 // tree is a job over many hosts that is killed and goes on, two pods on each, on
 // half as many others.
@@ -36,11 +39,14 @@ func slots(first, n, each int) string {
 	return strings.Join(list, ",")
 }
 
-func (j *tree) begin(program ...string) *run {
-	args := []string{"-v", "--yield", "no", "-np", itoa(j.ranks), "-host", slots(1, j.hosts, j.ranks/j.hosts), "--ckpt-dir", "ck", "--mpi", j.family}
-	// All hosts share a few processors: ranks that wait give theirs to others. Agents
-	// of 32 hosts that each make the kernel switch more often would take all of them.
-	return j.start(1, []string{"OMPI_MCA_mpi_yield_when_idle=1"}, append(args, program...)...)
+func (j *tree) begin(env []string, program ...string) *run {
+	args := []string{"-v", "-np", itoa(j.ranks), "-host", slots(1, j.hosts, j.ranks/j.hosts), "--ckpt-dir", "ck", "--mpi", j.family}
+	if j.family == "mpich" {
+		// All hosts share a few processors: agents of 32 hosts that each make the kernel
+		// switch more often would take all of them.
+		args = append(args, "--yield", "no")
+	}
+	return j.start(1, env, append(args, program...)...)
 }
 
 // moves kills all hosts of the job and restarts it.
@@ -59,7 +65,7 @@ func (j *tree) moves() *run {
 // connected starts a job whose ranks are all connected with each other and sleep
 // until goOn.
 func (j *tree) connected() *run {
-	r := j.begin(j.compile(j.family, "allpairs"), "go")
+	r := j.begin(nil, j.compile(j.family, "allpairs"), "go")
 	r.wait(fmt.Sprintf(`^%d ranks are connected$`, j.ranks))
 	return r
 }
@@ -76,10 +82,7 @@ func (j *tree) ends(r *run) {
 }
 
 func TestTreeOfHostsGoesOnOnHalfAsManyOthers(t *testing.T) {
-	ranks, hosts := 64, 32
-	if *scaleRanks > 0 {
-		ranks = *scaleRanks
-	}
+	ranks, hosts := *scaleRanks, 32
 	for _, family := range families {
 		t.Run(family, func(t *testing.T) {
 			j := newTree(t, family, ranks, hosts)
@@ -103,14 +106,14 @@ func TestTreeOfHostsGoesOnOnHalfAsManyOthers(t *testing.T) {
 // MPICH's ranks do not give their processor to others while they wait, and those
 // of CG wait all the time: with more ranks than processors it takes hours.
 func TestNASProgramsOfManyRanksEndRightOnOtherHosts(t *testing.T) {
-	if *scaleRanks == 0 {
+	if !*scaleNAS {
 		t.Skip("takes minutes; make test-scale runs it")
 	}
 	for _, program := range []string{"openmpi/ep", "openmpi/cg", "mpich/ep"} {
 		t.Run(program, func(t *testing.T) {
 			family := filepath.Dir(program)
 			j := newTree(t, family, *scaleRanks, 32)
-			r := j.begin(program, "S")
+			r := j.begin([]string{"NAS_REPEAT=4", "NAS_PACE=500"}, program, "S")
 			r.wait(`^ Iteration`)
 			j.checkpoint(1, "ck")
 			j.finish(j.moves(), family)

@@ -25,7 +25,7 @@ type agent struct {
 
 	mu       sync.Mutex
 	id       int // of the pod
-	pulse    bool
+	relief   rpc.Relief
 	pod      *ckptlib.Pod
 	restart  *ckptlib.Restart
 	ckpt     *checkpoint

@@ -25,7 +25,7 @@ func (a *agent) startPod(_ context.Context, r rpc.Pod) (nothing, error) {
 
 func (a *agent) notePod(r rpc.Pod) {
 	a.mu.Lock()
-	a.id, a.pulse = r.ID, r.Pulse
+	a.id, a.relief = r.ID, r.Relief
 	a.mu.Unlock()
 }
 
@@ -39,7 +39,7 @@ func (a *agent) config(r rpc.Pod, policy string) ckptlib.Config {
 // adopt takes a pod that has begun to live, and serves its shim.
 func (a *agent) adopt(p *ckptlib.Pod) error {
 	a.mu.Lock()
-	busy, hurry := a.pod != nil, a.pulse
+	busy, relief := a.pod != nil, a.relief
 	if !busy {
 		a.pod = p
 	}
@@ -49,12 +49,12 @@ func (a *agent) adopt(p *ckptlib.Pod) error {
 		return errors.New("this agent has a pod already")
 	}
 	go a.reportExits(p)
-	if hurry {
+	if relief.Pulse {
 		if err := pulse(a.ctx); err != nil {
 			a.warn(fmt.Sprintf("ranks that wait keep their processors: %v", err))
 		}
-		a.lengthen(p)
 	}
+	a.relieve(p, relief)
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find this program's own file: %w", err)
@@ -103,12 +103,6 @@ func (a *agent) spawn(_ context.Context, r rpc.Program) (rpc.Spawned, error) {
 	if err != nil {
 		s.close()
 		return rpc.Spawned{}, err
-	}
-	a.mu.Lock()
-	hurry := a.pulse
-	a.mu.Unlock()
-	if hurry {
-		a.lengthen(p)
 	}
 	a.attach(s)
 	return rpc.Spawned{PID: pid}, nil

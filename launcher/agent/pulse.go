@@ -3,15 +3,11 @@ package agent
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
-	"strconv"
 	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/gompirun/gompirun/ckptlib"
 )
 
 // beat is how often the kernel is made to choose. Of 25 to 200 microseconds,
@@ -55,37 +51,4 @@ func pulseOn(ctx context.Context, cpu int) {
 	for ctx.Err() == nil {
 		_, _, _ = unix.RawSyscall(unix.SYS_NANOSLEEP, uintptr(unsafe.Pointer(&t)), 0, 0) // early is no harm
 	}
-}
-
-// longest is the longest slice that Linux gives (sched_setattr(2)).
-const longest = 100 * time.Millisecond
-
-// lengthen has the pod's processes ask for long slices. One whose slice is shorter,
-// the pulse, then pushes aside whoever runs (Linux 6.12), and the order in which
-// they wait changes seldom. Without it 8 ranks on a processor were not served in
-// turn: CG of class S then took three times as long. Children inherit it.
-func (a *agent) lengthen(p *ckptlib.Pod) {
-	list, err := p.Processes()
-	if err != nil {
-		a.log.Warn("slices were not set", "error", err)
-	}
-	for _, q := range list {
-		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", q.HostPID)) // none if it has ended
-		for _, t := range threads {
-			if tid, err := strconv.Atoi(t.Name()); err == nil {
-				setSlice(tid, longest)
-			}
-		}
-	}
-}
-
-// setSlice sets how long a thread runs at a time. Linux before 6.12 takes no notice,
-// and a thread that has ended needs none.
-func setSlice(tid int, d time.Duration) {
-	attr, err := unix.SchedGetAttr(tid, 0)
-	if err != nil || attr.Policy != unix.SCHED_NORMAL {
-		return
-	}
-	attr.Runtime = uint64(d)
-	_ = unix.SchedSetAttr(tid, attr, 0)
 }

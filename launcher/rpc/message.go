@@ -29,10 +29,20 @@ type Pod struct {
 	HostName string       `json:"host_name"` // virtual
 	Virtual  []netip.Addr `json:"virtual"`
 	// Real are the host's addresses, the one that others reach it by first.
-	Real []netip.Addr `json:"real"`
+	Real   []netip.Addr `json:"real"`
+	Relief Relief       `json:"relief,omitzero"`
+}
+
+// Relief is what an agent does on a host with more ranks than processors.
+type Relief struct {
+	// Slack lets the timers of the pod's processes be late, so that many that sleep for
+	// moments are woken together.
+	Slack bool `json:"slack,omitempty"`
 	// Pulse has the kernel choose anew, many times in each of its ticks, which
-	// process of this host runs.
+	// process of this host runs. One agent of a host does so.
 	Pulse bool `json:"pulse,omitempty"`
+	// Slices has the pod's processes ask for long slices, as a pulse wants it.
+	Slices bool `json:"slices,omitempty"`
 }
 
 // Program is a program to start in the pod.
