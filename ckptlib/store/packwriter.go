@@ -7,7 +7,11 @@ import (
 	"os"
 
 	"github.com/zeebo/xxh3"
+	"golang.org/x/sys/unix"
 )
+
+// beginBytes is how much of a pack the kernel is told to write to the disk at a time.
+const beginBytes = 8 << 20
 
 // A packWriter is a pack being written. It belongs to one lane until it is
 // sealed; only keys is looked at by other goroutines, see shard.
@@ -22,6 +26,7 @@ type packWriter struct {
 	slots   uint32 // pages that have a slot
 	written uint32 // pages of them that are in the file
 	end     int64  // of the data
+	begun   int64  // of it, what the kernel has been told to write to the disk
 	blocks  []block
 	sealed  bool
 	back    packReader // for readBack
@@ -85,8 +90,19 @@ func (p *packWriter) writeBlock(pages []byte, enc *encoder) error {
 	return nil
 }
 
+// write appends to the data, and has the kernel begin to write to the disk what came
+// before: it would leave that for fsync, and the disk idle while pages are read and
+// hashed. The last page of a block may not be whole yet, and stays for later.
 func (p *packWriter) write(data []byte) error {
-	return p.writeAt(data, p.end)
+	if err := p.writeAt(data, p.end); err != nil {
+		return err
+	}
+	if n := (p.end+int64(len(data)))&^(PageSize-1) - p.begun; n >= beginBytes {
+		// Only a hint: fsync tells what fails.
+		_ = unix.SyncFileRange(int(p.file.Fd()), p.begun, n, unix.SYNC_FILE_RANGE_WRITE)
+		p.begun += n
+	}
+	return nil
 }
 
 // seal writes what follows the data. The file is complete then, but durable
