@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"github.com/zeebo/xxh3"
-	"golang.org/x/sys/unix"
 )
 
 // beginBytes is how much of a pack the kernel is told to write to the disk at a time.
@@ -98,8 +97,7 @@ func (p *packWriter) write(data []byte) error {
 		return err
 	}
 	if n := (p.end+int64(len(data)))&^(PageSize-1) - p.begun; n >= beginBytes {
-		// Only a hint: fsync tells what fails.
-		_ = unix.SyncFileRange(int(p.file.Fd()), p.begun, n, unix.SYNC_FILE_RANGE_WRITE)
+		beginWriteback(p.file, p.begun, n)
 		p.begun += n
 	}
 	return nil
