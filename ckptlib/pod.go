@@ -219,10 +219,6 @@ type ProcessInfo struct {
 	Name    string `json:"name"`
 }
 
-// Init is the pid, as the agent sees it, of the process from which all of the pod
-// descend.
-func (p *Pod) Init() int { return p.pod.Init }
-
 // Processes lists the processes of a pod that are alive, but for its init.
 func (p *Pod) Processes() ([]ProcessInfo, error) {
 	var out []ProcessInfo
@@ -242,6 +238,21 @@ func (p *Pod) Processes() ([]ProcessInfo, error) {
 	}
 	visit(p.pod.Init)
 	return out, nil
+}
+
+// Threads lists the threads of the processes of a pod and of its init, from which
+// the programs to come inherit, as the agent sees them.
+func (p *Pod) Threads() ([]int, error) {
+	list, err := p.Processes()
+	if err != nil {
+		return nil, err
+	}
+	out, err := procfs.Tasks(p.pod.Init)
+	for _, q := range list {
+		tids, _ := procfs.Tasks(q.HostPID) // none if it has ended
+		out = append(out, tids...)
+	}
+	return out, err
 }
 
 // outlived tells whether threads run on in a process whose first one has ended.

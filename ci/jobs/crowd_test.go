@@ -13,10 +13,8 @@ import (
 // nanoseconds, each value once.
 func (s *site) slack(host int, name string) []string {
 	var out []string
-	for _, pid := range s.Procs(host) {
-		comm, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "comm"))
-		b, serr := os.ReadFile(filepath.Join("/proc", itoa(pid), "timerslack_ns"))
-		if err == nil && serr == nil && strings.TrimSpace(string(comm)) == name {
+	for _, pid := range s.processes(host, name) {
+		if b, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "timerslack_ns")); err == nil {
 			out = append(out, strings.TrimSpace(string(b)))
 		}
 	}

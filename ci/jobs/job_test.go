@@ -219,13 +219,16 @@ func (s *site) ls(host int, dir string) []generation {
 }
 
 // ranks counts the processes of a program on a host.
-func (s *site) ranks(host int, name string) int {
-	n := 0
+func (s *site) ranks(host int, name string) int { return len(s.processes(host, name)) }
+
+// processes are those of a program on a host.
+func (s *site) processes(host int, name string) []int {
+	var out []int
 	for _, pid := range s.Procs(host) {
 		b, err := os.ReadFile(filepath.Join("/proc", itoa(pid), "comm"))
 		if err == nil && strings.TrimSpace(string(b)) == name {
-			n++
+			out = append(out, pid)
 		}
 	}
-	return n
+	return out
 }

@@ -33,26 +33,15 @@ const (
 // Open MPI's do so in MPI_Init, each 100 microseconds: those of 128 ranks on 2
 // processors left none for the daemons that they waited for.
 func (a *agent) relieve(p *ckptlib.Pod, r rpc.Relief) {
-	list, err := p.Processes()
+	tids, err := p.Threads()
 	if err != nil {
 		a.log.Warn("slices and timers are as they were", "error", err)
 	}
-	pids := []int{p.Init()}
-	for _, q := range list {
-		pids = append(pids, q.HostPID)
-	}
-	for _, pid := range pids {
-		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // none if it has ended
-		for _, t := range threads {
-			tid, err := strconv.Atoi(t.Name())
-			if err != nil {
-				continue
-			}
-			if r.Slices {
-				setSlice(tid, longest)
-			}
-			setSlack(tid, r.Slack)
+	for _, tid := range tids {
+		if r.Slices {
+			setSlice(tid, longest)
 		}
+		setSlack(tid, r.Slack)
 	}
 }
 
